@@ -26,7 +26,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free the space or choose another folder") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free the space or choose another folder"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
