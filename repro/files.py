@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +23,14 @@ def atomic(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}; free the space or choose another folder"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error above is the one to tell
+            temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path | str) -> str:

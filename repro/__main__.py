@@ -1,0 +1,5 @@
+"""`python -m repro`, which torchrun needs."""
+
+from repro.cli import main
+
+main()

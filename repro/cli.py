@@ -1,0 +1,171 @@
+"""The command `repro`: one verb, one function call."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from repro import __version__
+from repro.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Name = Annotated[str, typer.Argument(help="an experiment, such as sample/fcn16s_vgg16, or a config file")]
+WorkDirs = Annotated[Path, typer.Option(help="folder of all runs and records")]
+Data = Annotated[Path | None, typer.Option(help="folder of the dataset, instead of the experiment's own")]
+Options = Annotated[
+    list[str] | None, typer.Option("--cfg-options", help="change a setting: key=value; may be repeated")
+]
+Seed = Annotated[int | None, typer.Option(help="seed, instead of the experiment's own")]
+Launcher = Annotated[str, typer.Option(help="none, pytorch, slurm or mpi")]
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"repro: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("repro: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"repro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    """Reproduce "Fully Convolutional Networks for Semantic Segmentation" (CVPR 2015)."""
+
+
+@app.command("list")
+def list_experiments() -> None:
+    """Show every experiment: what it starts from, what it claims, whether it was measured."""
+    from repro import listing
+
+    listing.show()
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="a dataset: sample")],
+    root: Annotated[
+        Path | None, typer.Option(help="where to put it; REPRO_DATA/NAME, or data/NAME, by default")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the drawing")] = 0,
+    thin_parts: Annotated[bool, typer.Option(help="draw the objects' thin parts")] = True,
+) -> None:
+    """Prepare a dataset: draw the sample."""
+    from repro.prepare import prepare
+
+    prepare(name, root, seed=seed, thin_parts=thin_parts)
+
+
+@app.command()
+def train(
+    experiment: Name,
+    work_dirs: WorkDirs = Path("work_dirs"),
+    data: Data = None,
+    start: Annotated[Path | None, typer.Option(help="weights to start from, instead of the parent's")] = None,
+    cfg_options: Options = None,
+    seed: Seed = None,
+    launcher: Launcher = "none",
+) -> None:
+    """Train one stage, or what is left of it."""
+    from repro import experiments
+    from repro.train import train
+
+    card = experiments.get(experiment)
+    options = _parse(cfg_options)
+    print(train(card, work_dirs=work_dirs, data_root=data, start=start, options=options, seed=seed, launcher=launcher))
+
+
+@app.command()
+def evaluate(
+    experiment: Name,
+    weights: Annotated[Path | None, typer.Option(help="weights file; the trained stage's by default")] = None,
+    work_dirs: WorkDirs = Path("work_dirs"),
+    data: Data = None,
+    cfg_options: Options = None,
+    seed: Seed = None,
+    launcher: Launcher = "none",
+) -> None:
+    """Score weights, write a record, and print the numbers of every class."""
+    from repro import experiments, listing
+    from repro.evaluate import evaluate
+
+    options = _parse(cfg_options)
+    record = evaluate(
+        experiments.get(experiment),
+        work_dirs=work_dirs,
+        weights=weights,
+        data_root=data,
+        options=options,
+        seed=seed,
+        launcher=launcher,
+    )
+    listing.print_scores(record)
+
+
+@app.command()
+def reproduce(
+    group: Annotated[str, typer.Argument(help="a group of experiments: sample, voc2011, ...")],
+    work_dirs: WorkDirs = Path("work_dirs"),
+    data: Data = None,
+    cfg_options: Options = None,
+    seed: Seed = None,
+) -> None:
+    """Run all stages of a group, score them, and print its table; goes on where it stopped."""
+    from repro.reproduce import reproduce
+
+    reproduce(group, work_dirs=work_dirs, data_root=data, options=_parse(cfg_options), seed=seed)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="image files or folders")],
+    experiment: Annotated[str, typer.Option(help="the net")],
+    weights: Annotated[Path | None, typer.Option(help="weights file; the trained stage's by default")] = None,
+    heatmap: Annotated[str | None, typer.Option(help="draw the coarse heat map of this class instead")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("predictions"),
+    work_dirs: WorkDirs = Path("work_dirs"),
+) -> None:
+    """Label images: a label map and an overlay each, or the heat map of one class."""
+    from repro import experiments
+    from repro.predict import predict
+
+    for path in predict(
+        images, experiments.get(experiment), weights=weights, heatmap=heatmap, out=out, work_dirs=work_dirs
+    ):
+        print(path)
+
+
+@app.command()
+def tables(
+    check: Annotated[bool, typer.Option(help="change nothing; fail if a table is out of date")] = False,
+) -> None:
+    """Render tables/ from claims and records."""
+    from repro.report.render import render_all
+
+    render_all(check=check)
+
+
+def _parse(pairs: list[str] | None) -> dict[str, Any]:
+    import ast
+
+    options = {}
+    for pair in pairs or []:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise UserError(f"--cfg-options takes key=value, not {pair!r}")
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value
+    return options

@@ -1,0 +1,66 @@
+"""Lists of image ids: read, hash, derive, and guard against testing on what was trained on."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from repro.errors import UserError
+
+NAMED = 10  # an error names at most so many ids, so that it stays one readable line
+
+
+def name_some(ids: Iterable[str]) -> str:
+    """The first ten of `ids`, comma-separated, and how many more there are."""
+    ids = list(ids)
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(ids[:NAMED]) + more
+
+
+def read_ids(path: Path | str) -> list[str]:
+    """Ids of a list file, one a line, in the file's order; blank lines are skipped.
+
+    Raises:
+        UserError: the list is missing, unreadable, empty, or names an id twice.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"the list {path} is missing; run `repro prepare` for its dataset, or correct the path"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the list {path} ({error}); it must be a text file, one id a line") from error
+    ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise UserError(f"the list {path} is empty; write one image id a line, or prepare the dataset again")
+    twice = [image_id for image_id, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise UserError(f"the list {path} names ids more than once: {name_some(twice)}; remove the repetitions")
+    return ids
+
+
+def ids_sha256(ids: Iterable[str]) -> str:
+    """SHA-256, in hex, of the sorted ids, one a line, with a final newline: the name of a split, whatever its order."""
+    return hashlib.sha256("".join(f"{image_id}\n" for image_id in sorted(ids)).encode()).hexdigest()
+
+
+def seg11valid(voc_val: Iterable[str], sbd_train: Iterable[str]) -> list[str]:
+    """VOC 2011 val minus SBD train, in VOC's order: the 736 images the released nets are scored on."""
+    trained = set(sbd_train)
+    return [image_id for image_id in voc_val if image_id not in trained]
+
+
+def check_disjoint(train_ids: Iterable[str], val_ids: Iterable[str]) -> None:
+    """Refuse to score on images that were trained on: VOC val and SBD train overlap, which inflates scores.
+
+    Raises:
+        UserError: the two lists share ids; the first of them are named.
+    """
+    shared = sorted(set(train_ids) & set(val_ids))
+    if shared:
+        raise UserError(
+            f"{len(shared)} validation images are also trained on: {name_some(shared)}; "
+            "validate on seg11valid.txt, or take them out of the training list"
+        )

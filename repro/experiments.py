@@ -1,0 +1,112 @@
+"""Finds the experiments: one config file is one experiment, and one row of a table.
+
+Cards are read from the files' text, not imported, so listing them is quick and needs neither torch nor mmseg.
+"""
+
+import ast
+import difflib
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from repro.errors import UserError
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The card of an experiment.
+
+    Attributes:
+        name: folder and file, as `voc2011/fcn16s_vgg16`.
+        path: of the config file.
+        summary: first sentence of its docstring.
+        recipe: whose training it repeats: "release", "cvpr2015" or "sample".
+        starts_from: experiment or weights it begins with; None for one that begins at random.
+        claims: keys `source/table/row` of the printed numbers that it can answer.
+    """
+
+    name: str
+    path: Path
+    summary: str
+    recipe: str
+    starts_from: str | tuple[str, ...] | None = None
+    claims: tuple[str, ...] = field(default=())
+
+    @property
+    def group(self) -> str:
+        """The folder: a dataset, or `sample`, or `ablations`."""
+        return self.name.split("/")[0]
+
+
+@cache
+def find() -> dict[str, Experiment]:
+    """Every experiment of the suite by name, in alphabetical order."""
+    files = sorted(path for path in CONFIGS.glob("*/*.py") if path.parent.name != "_base_" and path.stem != "__init__")
+    return {experiment.name: experiment for experiment in map(read_card, files)}
+
+
+def read_card(path: Path) -> Experiment:
+    """The card of a config file.
+
+    Raises:
+        UserError: it has no docstring, or no `experiment = dict(...)` of plain values.
+    """
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    summary = (ast.get_docstring(module) or "").split("\n\n")[0].replace("\n", " ")
+    cards = [
+        node.value
+        for node in module.body
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["experiment"]
+    ]
+    if not summary or not cards or not isinstance(cards[-1], ast.Call):
+        raise UserError(f"{path} is no experiment: it needs a docstring and `experiment = dict(recipe=..., ...)`")
+    card = {keyword.arg: ast.literal_eval(keyword.value) for keyword in cards[-1].keywords if keyword.arg}
+    card["claims"] = tuple(card.get("claims", ()))
+    return Experiment(name=f"{path.parent.name}/{path.stem}", path=path, summary=summary, **card)
+
+
+def get(name: str) -> Experiment:
+    """The experiment of this name, or of a config file of the user's own.
+
+    Raises:
+        UserError: there is none; suggests the nearest names.
+    """
+    if name.endswith(".py") and Path(name).is_file():
+        return read_card(Path(name).resolve())
+    if name in find():
+        return find()[name]
+    raise UserError(f"unknown experiment {name!r}{_suggest(name, list(find()))}; `repro list` shows all")
+
+
+def chain(group: str) -> list[Experiment]:
+    """The experiments of a group, parents first.
+
+    Raises:
+        UserError: there is no such group; suggests the nearest.
+    """
+    groups = sorted({experiment.group for experiment in find().values()})
+    if group not in groups:
+        raise UserError(f"unknown group {group!r}{_suggest(group, groups)}; there are {', '.join(groups)}")
+    waiting = [experiment for experiment in find().values() if experiment.group == group]
+    ordered: list[Experiment] = []
+    while waiting:
+        names = {experiment.name for experiment in waiting}
+        ready = [experiment for experiment in waiting if experiment.starts_from not in names]
+        if not ready:
+            raise UserError(f"the experiments {', '.join(sorted(names))} start from each other")
+        ordered += ready
+        waiting = [experiment for experiment in waiting if experiment not in ready]
+    return ordered
+
+
+def data_folder() -> Path:
+    """Where datasets lie: `REPRO_DATA`, or `./data`."""
+    return Path(os.environ.get("REPRO_DATA", "data"))
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

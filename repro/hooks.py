@@ -1,0 +1,166 @@
+"""What mmengine's loop needs for this suite: exact resumption, and a bar with the time left."""
+
+import random
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from repro.errors import UserError
+
+RESUME = "resume:"
+
+
+@CheckpointLoader.register_scheme(prefixes=RESUME)
+def read_checkpoint(address: str, map_location: str | None = None) -> dict:
+    """Read a training checkpoint as `resume:PATH`. Unlike mmengine's own reader it never runs code from a file.
+
+    Raises:
+        UserError: a truncated file, or one that holds more than tensors and plain values.
+    """
+    path = Path(address.removeprefix(RESUME))
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"cannot resume from {path}, it is truncated or foreign: delete it to start again") from error
+
+
+@HOOKS.register_module()
+class ExactResume(Hook):
+    """Make a resumed training equal an uninterrupted one, bit for bit.
+
+    Saves the states of all random generators with each checkpoint and restores them before the first step. The message
+    hub is left out: it only smooths the log, and it is the one thing that would need unpickling.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self) -> None:
+        self.restored: dict | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the generators' states."""
+        numpy_state = np.random.get_state(legacy=False)
+        checkpoint["random"] = {
+            "python": random.getstate(),
+            "numpy": {**numpy_state, "state": {k: np.asarray(v).tolist() for k, v in numpy_state["state"].items()}},
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        checkpoint.pop("message_hub", None)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep the states until the loaders are set up, which draws random numbers too."""
+        self.restored = checkpoint.pop("random", None)
+        checkpoint.setdefault("message_hub", runner.message_hub.state_dict())
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Restore them, once."""
+        if self.restored is None:
+            return
+        random.setstate(self.restored["python"])
+        np.random.set_state(self.restored["numpy"])
+        torch.set_rng_state(self.restored["torch"])
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(self.restored["cuda"])
+        self.restored = None
+
+
+@HOOKS.register_module()
+class FiniteLoss(Hook):
+    """Stop a training whose loss is no number any more: nothing that follows would mean anything."""
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
+        """Look at every twentieth loss, for each look waits for the device."""
+        if self.every_n_train_iters(runner, 20) and not torch.isfinite(torch.as_tensor((outputs or {})["loss"])):
+            raise UserError(
+                f"the loss is not finite at iteration {runner.iter + 1} of {runner.work_dir}: lower the rate "
+                "(optim_wrapper.optimizer.lr)"
+            )
+
+
+@HOOKS.register_module()
+class ProgressBar(Hook):
+    """Steps done, loss, and time left; on a terminal as a bar, else as ten lines a loop.
+
+    Args:
+        label: what stands before the bar.
+    """
+
+    def __init__(self, label: str = "") -> None:
+        self.label = label
+        self.bar: Bar | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        self.bar = Bar(f"{self.label} train", runner.max_iters, runner.iter)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
+        losses = [f"{name} {float(value):.3g}" for name, value in (outputs or {}).items() if name == "loss"]
+        self._advance(" ".join(losses))
+
+    def after_train(self, runner: Runner) -> None:
+        self._close()
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        self.bar = Bar(f"{self.label} evaluate", len(runner.test_dataloader))
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: list | None = None
+    ) -> None:
+        self._advance()
+
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        self._close()
+
+    def _advance(self, note: str = "") -> None:
+        if self.bar:
+            self.bar.advance(note)
+
+    def _close(self) -> None:
+        if self.bar:
+            self.bar.close()
+        self.bar = None
+
+
+class Bar:
+    """A rich progress bar with a note; where output is no terminal, a plain line at every tenth."""
+
+    def __init__(self, label: str, total: int, done: int = 0) -> None:
+        self.label, self.total, self.done, self.started, self.first = label, total, done, time.monotonic(), done
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self.live = is_main_process() and sys.stderr.isatty()
+        self.progress = Progress(*columns, disable=not self.live)
+        self.task = self.progress.add_task(label, total=total, completed=done, note="")
+        self.progress.start()
+
+    def advance(self, note: str = "") -> None:
+        """One step further."""
+        self.done += 1
+        self.progress.update(self.task, advance=1, note=note)
+        if not self.live and is_main_process() and self.done * 10 // self.total != (self.done - 1) * 10 // self.total:
+            seconds = (time.monotonic() - self.started) / (self.done - self.first) * (self.total - self.done)
+            left = timedelta(seconds=round(seconds))
+            print(f"{self.label}  {self.done}/{self.total}  {left} left  {note}".rstrip(), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self.progress.stop()

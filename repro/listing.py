@@ -1,0 +1,50 @@
+"""What the command prints: the list of experiments, and the scores of one."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from repro import experiments
+from repro.metrics import METRICS, bootstrap
+from repro.records import Record
+
+HEADINGS = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
+
+
+def show() -> None:
+    """Print every experiment with its parent, the claims it answers and the number of its records."""
+    counts = Counter(
+        _measured(Path("work_dirs/records")) + _measured(experiments.CONFIGS.parents[1] / "tables" / "records")
+    )
+    table = Table("experiment", "starts from", "claims", "records", box=None, pad_edge=False)
+    for name, experiment in experiments.find().items():
+        claims = ", ".join(experiment.claims)
+        table.add_row(name, experiment.starts_from or "", claims, str(counts[name]) if counts[name] else "—")
+    Console(width=None if Console().is_terminal else 200).print(table)
+
+
+def print_scores(record: Record) -> None:
+    """Print a record's four numbers and the IU of each class, with 95% intervals over images."""
+    estimate = bootstrap(record.images())
+    console = Console(width=None if Console().is_terminal else 120)
+    table = Table(f"{record.experiment}", "%", "95% interval", box=None, pad_edge=False)
+    for metric in METRICS:
+        bounds = (getattr(part, metric) for part in (estimate.value, estimate.low, estimate.high))
+        table.add_row(HEADINGS[metric], *_cells(*bounds))
+    for index, name in enumerate(record.dataset.classes["semantic"]):
+        if estimate.value.iu[index] == estimate.value.iu[index]:  # not nan: the class occurs
+            table.add_row(
+                f"  {name}", *_cells(*(part.iu[index] for part in (estimate.value, estimate.low, estimate.high)))
+            )
+    console.print(table)
+
+
+def _cells(value: float, low: float, high: float) -> tuple[str, str]:
+    return f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def _measured(folder: Path) -> list[str]:
+    return [json.loads(path.read_text(encoding="utf-8")).get("experiment", "") for path in folder.rglob("*.json")]

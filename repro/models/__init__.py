@@ -1,0 +1,12 @@
+"""What the paper draws. Importing this package registers every part with mmseg."""
+
+import repro.stack  # noqa: F401  (first: it silences what follows)
+from repro.models.alexnet import CaffeNet
+from repro.models.classifier import Classifier
+from repro.models.googlenet import GoogLeNet
+from repro.models.losses import PixelSoftmaxLoss
+from repro.models.segmentor import FCN
+from repro.models.skip_head import SkipHead
+from repro.models.vgg16 import VGG16
+
+__all__ = ["FCN", "VGG16", "CaffeNet", "Classifier", "GoogLeNet", "PixelSoftmaxLoss", "SkipHead"]

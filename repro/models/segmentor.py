@@ -1,0 +1,99 @@
+"""FCN: a trunk, one head or two, a loss. Nothing else stands between an image and the scores of its pixels."""
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from repro.errors import UserError
+from repro.models.skip_head import SkipHead
+from repro.models.trunk import Trunk
+
+TRUTHS = {"semantic": "gt_sem_seg", "geometric": "gt_geo_seg"}
+PREDICTIONS = {"semantic": "pred_sem_seg", "geometric": "pred_geo_seg"}
+
+
+@MODELS.register_module()
+class FCN(BaseSegmentor):
+    """A fully convolutional network (section 4).
+
+    Args:
+        backbone: config of the trunk.
+        decode_head: config of the semantic head; the trunk's channels and geometry are filled in.
+        geometric_head: config of a second head on the same trunk, for SIFT Flow's geometric labels (section 5).
+        freeze_backbone: train the head alone (FCN-32s-fixed, Table 2).
+        data_preprocessor: mmseg's, with the mean to subtract.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        decode_head: dict,
+        geometric_head: dict | None = None,
+        freeze_backbone: bool = False,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone: Trunk = MODELS.build(backbone)
+        self.backbone.requires_grad_(not freeze_backbone)
+        grid = {"channels": self.backbone.channels(), "geometries": self.backbone.geometries()}
+        self.decode_head: SkipHead = MODELS.build(decode_head, default_args=grid)
+        self.geometric_head: SkipHead | None = None
+        if geometric_head is not None:
+            self.geometric_head = MODELS.build(geometric_head, default_args=grid)
+
+    @property
+    def heads(self) -> dict[str, SkipHead]:
+        """The heads by the label set that they score."""
+        if self.geometric_head is None:
+            return {"semantic": self.decode_head}
+        return {"semantic": self.decode_head, "geometric": self.geometric_head}
+
+    def extract_feat(self, inputs: Tensor) -> dict[str, Tensor]:
+        """The trunk's maps of preprocessed images (N, C, H, W)."""
+        return self.backbone(inputs)
+
+    def encode_decode(self, inputs: Tensor, batch_data_samples: list[SegDataSample] | None = None) -> Tensor:
+        """Semantic scores (N, classes, H, W) of preprocessed images (N, C, H, W)."""
+        return self.decode_head(self.extract_feat(inputs), inputs.shape[-2:])
+
+    def coarse_scores(self, inputs: Tensor) -> Tensor:
+        """Semantic scores before any upsampling (N, classes, ~H/32, ~W/32): the heat maps of Figure 2."""
+        return self.decode_head.score(self.extract_feat(inputs))
+
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor | tuple[Tensor, ...]:
+        """Scores (N, classes, H, W); for two heads the pair (semantic, geometric)."""
+        scores = tuple(self._scores(inputs).values())
+        return scores if len(scores) > 1 else scores[0]
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """One loss a head; a training step adds them up.
+
+        Raises:
+            UserError: images of different sizes in one batch.
+        """
+        if any(any(sample.metainfo.get("padding_size", ())) for sample in data_samples):
+            raise UserError(
+                "images of different sizes in one batch: padding them would change their scores; "
+                "set train_dataloader.batch_size=1 and optim_wrapper.accumulative_counts to the batch you want"
+            )
+        losses = {}
+        for name, scores in self._scores(inputs).items():
+            labels = torch.cat([sample.get(TRUTHS[name]).data for sample in data_samples])  # (N, H, W)
+            losses[f"loss_{name}"] = self.heads[name].loss(scores, labels)
+        return losses
+
+    def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """The samples with every pixel's most probable class: `pred_sem_seg` (and `pred_geo_seg`), each (1, H, W)."""
+        data_samples = data_samples or [SegDataSample() for _ in inputs]
+        for name, scores in self._scores(inputs).items():
+            for sample, labels in zip(data_samples, scores.argmax(dim=1, keepdim=True), strict=True):
+                sample.set_field(PixelData(data=labels), PREDICTIONS[name], dtype=PixelData)
+        return data_samples
+
+    def _scores(self, inputs: Tensor) -> dict[str, Tensor]:
+        maps = self.extract_feat(inputs)
+        return {name: head(maps, inputs.shape[-2:]) for name, head in self.heads.items()}

@@ -1,0 +1,154 @@
+"""Label any image with a trained net, or draw the heat map of one class (Figure 2)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.device import get_device
+from mmseg.registry import MODELS
+from numpy.typing import NDArray
+from PIL import Image
+
+from repro import experiments
+from repro.data.transforms import read_image
+from repro.data.voc2011 import write_label
+from repro.errors import UserError
+from repro.experiments import Experiment
+from repro.files import atomic
+from repro.hooks import Bar
+from repro.models.segmentor import FCN
+from repro.report import figures
+from repro.runner import load_config
+from repro.train import WEIGHTS
+from repro.weights import store
+from repro.weights.convolutionalize import as_scores
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def load(name: str, weights: Path | str) -> FCN:
+    """An experiment's net with its weights, in eval mode, on the best device at hand.
+
+    `net(x, mode="tensor")` takes preprocessed images (N, C, H, W) and gives scores (N, classes, H, W). A classifier
+    comes convolutionalised: its labels' scores are laid over the image (section 3.1).
+
+    Raises:
+        UserError: an unknown experiment, or weights that are missing or of another net.
+    """
+    experiment = experiments.get(name)
+    config = load_config(experiment).model
+    scored = store.load(weights)
+    if "decode_head" not in config:  # a classifier
+        config = {
+            "type": FCN,
+            "data_preprocessor": config.data_preprocessor,
+            "backbone": {key: value for key, value in config.backbone.items() if key != "padding"},
+            "decode_head": {
+                "type": "SkipHead",
+                "num_classes": config.num_classes,
+                "loss": {"type": "PixelSoftmaxLoss", "reduction": "sum"},
+            },
+        }
+        net = MODELS.build(config)
+        store.hand_on(store.Weights(as_scores(scored.tensors)), net, weights)
+    else:
+        net = MODELS.build(config)
+        store.load_into(scored, net, weights)
+    return net.to(get_device()).eval()
+
+
+def preprocess(net: FCN, image: NDArray[np.uint8]) -> torch.Tensor:
+    """An image (H, W, 3), BGR, as the net takes it: (1, 3, H, W), minus the mean, on the net's device."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return net.data_preprocessor({"inputs": [pixels]}, False)["inputs"]
+
+
+@torch.inference_mode()
+def label_image(net: FCN, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The most probable class of every pixel, (H, W), of an image (H, W, 3), BGR."""
+    (sample,) = net(preprocess(net, image), mode="predict")
+    return sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+
+
+@torch.inference_mode()
+def heat_map(net: FCN, image: NDArray[np.uint8], class_id: int) -> NDArray[np.float32]:
+    """The probability of a class at every coarse place, (~H/32, ~W/32), of an image (H, W, 3), BGR."""
+    return net.coarse_scores(preprocess(net, image)).softmax(dim=1)[0, class_id].cpu().numpy()
+
+
+def predict(
+    images: Sequence[Path],
+    experiment: Experiment,
+    *,
+    work_dirs: Path,
+    out: Path,
+    weights: Path | None = None,
+    heatmap: str | None = None,
+) -> list[Path]:
+    """Write pictures for images and return their paths.
+
+    Each image gives `<stem>.png`, a label map with the dataset's palette, and `<stem>_overlay.png`; or, with `heatmap`,
+    the coarse heat map of that class, `<stem>_<class>.png`.
+
+    Args:
+        images: files, or folders of files.
+        weights: those of the finished stage when None.
+
+    Raises:
+        UserError: a missing or broken image, an empty folder, two images of one name, an unknown class, or a classifier
+            asked for labels.
+    """
+    files = find_images(images)
+    config = load_config(experiment)
+    meta = config.train_dataloader.dataset.type.METAINFO
+    classes, palette = list(meta["classes"]), meta["palette"]
+    if heatmap is not None and heatmap not in classes:
+        raise UserError(f"{experiment.name} knows no class {heatmap!r}; it knows {', '.join(classes)}")
+    if heatmap is None and "decode_head" not in config.model:
+        raise UserError(f"{experiment.name} is a classifier: ask for the heat map of a class with --heatmap CLASS")
+    net = load(str(experiment.path), weights or work_dirs / experiment.name / WEIGHTS)
+    written = []
+    bar = Bar("predict", len(files))
+    for file in files:
+        image = read_image(file)
+        if heatmap is not None:
+            path = out / f"{file.stem}_{heatmap}.png"
+            figures.heat(image[..., ::-1], heat_map(net, image, classes.index(heatmap)), heatmap, path)
+            written.append(path)
+        else:
+            labels = label_image(net, image)
+            write_label(out / f"{file.stem}.png", labels)
+            overlay = (image[..., ::-1] // 2 + figures.colour(labels, palette) // 2).astype(np.uint8)
+            with atomic(out / f"{file.stem}_overlay.png") as temporary:
+                Image.fromarray(overlay).save(temporary)
+            written += [out / f"{file.stem}.png", out / f"{file.stem}_overlay.png"]
+        bar.advance()
+    bar.close()
+    return written
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """The image files that are named, and those in the folders that are named, in alphabetical order.
+
+    Raises:
+        UserError: nothing there, a folder without images, or two files of one name.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            if not found:
+                raise UserError(f"no image in {path} (looked for {', '.join(SUFFIXES)})")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise UserError(f"no such image: {path}")
+    stems = [file.stem for file in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise UserError(
+            f"two images are called {twice[0]}, and their pictures would be too: predict them into two folders"
+        )
+    return files
