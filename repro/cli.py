@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from repro import __version__
 from repro.errors import UserError
 
+INTERRUPTED = 130  # typer's exit code for a KeyboardInterrupt
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Name = Annotated[str, typer.Argument(help="an experiment, such as sample/fcn16s_vgg16, or a config file")]
@@ -18,7 +19,7 @@ Options = Annotated[
     list[str] | None, typer.Option("--cfg-options", help="change a setting: key=value; may be repeated")
 ]
 Seed = Annotated[int | None, typer.Option(help="seed, instead of the experiment's own")]
-Launcher = Annotated[str, typer.Option(help="none, pytorch, slurm or mpi")]
+Launcher = Annotated[Literal["none", "pytorch", "slurm", "mpi"], typer.Option(help="what started the processes")]
 
 
 def main() -> None:
@@ -28,9 +29,10 @@ def main() -> None:
     except UserError as error:
         print(f"repro: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("repro: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            print("repro: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        raise
 
 
 def _version(show: bool) -> None:
@@ -110,7 +112,8 @@ def evaluate(
         seed=seed,
         launcher=launcher,
     )
-    listing.print_scores(record)
+    if record:
+        listing.print_scores(record)
 
 
 @app.command()
@@ -135,14 +138,22 @@ def predict(
     heatmap: Annotated[str | None, typer.Option(help="draw the coarse heat map of this class instead")] = None,
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("predictions"),
     work_dirs: WorkDirs = Path("work_dirs"),
+    cfg_options: Options = None,
 ) -> None:
     """Label images: a label map and an overlay each, or the heat map of one class."""
     from repro import experiments
     from repro.predict import predict
 
-    for path in predict(
-        images, experiments.get(experiment), weights=weights, heatmap=heatmap, out=out, work_dirs=work_dirs
-    ):
+    written = predict(
+        images,
+        experiments.get(experiment),
+        work_dirs=work_dirs,
+        out=out,
+        weights=weights,
+        heatmap=heatmap,
+        options=_parse(cfg_options),
+    )
+    for path in written:
         print(path)
 
 

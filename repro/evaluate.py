@@ -26,10 +26,10 @@ def evaluate(
     options: Mapping[str, Any] | None = None,
     seed: int | None = None,
     launcher: str = "none",
-) -> records.Record:
+) -> records.Record | None:
     """Score weights (those of the finished stage when None) and write a record to `<work_dirs>/records`.
 
-    Other arguments are as for `repro.train.train`.
+    Other arguments are as for `repro.train.train`. Of several processes the first writes and returns the record.
 
     Raises:
         UserError: the experiment is a classifier, its weights are missing or of another net, or the data is unusable.
@@ -40,19 +40,24 @@ def evaluate(
     source = weights or work_dirs / experiment.name / WEIGHTS
     scored = store.load(source)
     digest = runners.config_sha256(config)
-    runner = runners.build_runner(config, experiment, work_dirs / experiment.name, data_root, launcher)
+    # What was trained or scored with other settings is another experiment, and answers no claim.
+    as_printed = digest == runners.config_sha256(runners.load_config(experiment)) and (
+        scored.config_sha256 == digest or (scored.source and not scored.config_sha256)
+    )
+    name = runners.dataset_name(config, "test_dataloader", data_root)
+    runner = runners.build_runner(config, experiment, work_dirs / experiment.name, data_root, launcher, "test")
     store.load_into(scored, runner.model, source)
     runner.test()
+    if not is_main_process():  # the counts were gathered there
+        return None
     metric: ConfusionMatrix = runner.test_evaluator.metrics[0]
     dataset = runner.test_dataloader.dataset
     record = records.Record(
         experiment=experiment.name,
-        recipe=experiment.recipe,
-        claims=list(experiment.claims),
+        recipe=experiment.recipe if as_printed else "changed",
+        claims=list(experiment.claims) if as_printed and data_root is None else [],
         dataset=records.Dataset(
-            name=Path(dataset.data_root).resolve().name
-            if data_root
-            else Path(config.test_dataloader.dataset.data_root).name,
+            name=name,
             split=Path(dataset.ann_file).stem,
             images=len(dataset),
             ids_sha256=ids_sha256(dataset.get_data_info(index)["img_id"] for index in range(len(dataset))),
@@ -64,8 +69,6 @@ def evaluate(
         training=dict(scored.training) or {"iterations": None, "seed": None},
         provenance=provenance.collect(seed=config.randomness.seed, device=_device(runner.model)),
     )
-    if not is_main_process():
-        return record
     return records.read(records.write(record, metric.confusions, work_dirs / "records"))
 
 

@@ -6,6 +6,7 @@ Cards are read from the files' text, not imported, so listing them is quick and 
 import ast
 import difflib
 import os
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ class Experiment:
     path: Path
     summary: str
     recipe: str
-    starts_from: str | tuple[str, ...] | None = None
+    starts_from: str | None = None
     claims: tuple[str, ...] = field(default=())
 
     @property
@@ -54,7 +55,10 @@ def read_card(path: Path) -> Experiment:
     Raises:
         UserError: it has no docstring, or no `experiment = dict(...)` of plain values.
     """
-    module = ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        module = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path} is no Python file: {error}") from error
     summary = (ast.get_docstring(module) or "").split("\n\n")[0].replace("\n", " ")
     cards = [
         node.value
@@ -63,9 +67,15 @@ def read_card(path: Path) -> Experiment:
     ]
     if not summary or not cards or not isinstance(cards[-1], ast.Call):
         raise UserError(f"{path} is no experiment: it needs a docstring and `experiment = dict(recipe=..., ...)`")
-    card = {keyword.arg: ast.literal_eval(keyword.value) for keyword in cards[-1].keywords if keyword.arg}
-    card["claims"] = tuple(card.get("claims", ()))
-    return Experiment(name=f"{path.parent.name}/{path.stem}", path=path, summary=summary, **card)
+    name = f"{plain_name(path.parent.name)}/{plain_name(path.stem)}"
+    try:
+        card = {keyword.arg: ast.literal_eval(keyword.value) for keyword in cards[-1].keywords if keyword.arg}
+        card["claims"] = tuple(card.get("claims", ()))
+        return Experiment(name=name, path=path, summary=summary, **card)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"the card of {path} holds something else than recipe, starts_from and claims, as plain values"
+        ) from error
 
 
 def get(name: str) -> Experiment:
@@ -100,6 +110,11 @@ def chain(group: str) -> list[Experiment]:
         ordered += ready
         waiting = [experiment for experiment in waiting if experiment not in ready]
     return ordered
+
+
+def plain_name(name: str) -> str:
+    """A file's or folder's name as it stands in the names of records: letters, digits, `_` and `-`."""
+    return re.sub("[^A-Za-z0-9_-]+", "-", name)
 
 
 def data_folder() -> Path:

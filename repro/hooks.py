@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from repro.errors import UserError
@@ -31,7 +32,9 @@ def read_checkpoint(address: str, map_location: str | None = None) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"cannot resume from {path}, it is truncated or foreign: delete it to start again") from error
+        raise UserError(
+            f"cannot resume from {path}, it is truncated or foreign: delete it to go on from an earlier one"
+        ) from error
 
 
 @HOOKS.register_module()
@@ -82,12 +85,29 @@ class FiniteLoss(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Look at every twentieth loss, for each look waits for the device."""
-        if self.every_n_train_iters(runner, 20) and not torch.isfinite(torch.as_tensor((outputs or {})["loss"])):
+        """Look at every twentieth loss, for each look waits for the device, and at the weights in the end."""
+        suspects: list[torch.Tensor] = []
+        if self.every_n_train_iters(runner, 20):
+            suspects.append(torch.as_tensor((outputs or {})["loss"]))
+        if self.is_last_train_iter(runner):  # the weights, which the last steps may have spoilt
+            suspects += runner.model.parameters()
+        if not all(bool(torch.isfinite(suspect).all()) for suspect in suspects):
             raise UserError(
                 f"the loss is not finite at iteration {runner.iter + 1} of {runner.work_dir}: lower the rate "
                 "(optim_wrapper.optimizer.lr)"
             )
+
+
+@HOOKS.register_module()
+class ChannelsLast(Hook):
+    """Lay weights and maps out as (N, H, W, C) in memory: narrow nets train 1.8 times as fast so on a CPU.
+
+    Scores change by rounding only, but they do change, so a config names it.
+    """
+
+    def before_run(self, runner: Runner) -> None:
+        """Convert the model; its maps follow its weights."""
+        runner.model.to(memory_format=torch.channels_last)
 
 
 @HOOKS.register_module()
@@ -100,6 +120,7 @@ class ProgressBar(Hook):
 
     def __init__(self, label: str = "") -> None:
         self.label = label
+        self.note = ""
         self.bar: Bar | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -108,13 +129,15 @@ class ProgressBar(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        losses = [f"{name} {float(value):.3g}" for name, value in (outputs or {}).items() if name == "loss"]
-        self._advance(" ".join(losses))
+        if self.every_n_train_iters(runner, 20):  # to read a loss is to wait for the device
+            self.note = f"loss {float((outputs or {})['loss'].detach()):.3g}"
+        self._advance()
 
     def after_train(self, runner: Runner) -> None:
-        self._close()
+        self.close()
 
     def before_test_epoch(self, runner: Runner) -> None:
+        self.note = ""
         self.bar = Bar(f"{self.label} evaluate", len(runner.test_dataloader))
 
     def after_test_iter(
@@ -123,16 +146,17 @@ class ProgressBar(Hook):
         self._advance()
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        self._close()
+        self.close()
 
-    def _advance(self, note: str = "") -> None:
-        if self.bar:
-            self.bar.advance(note)
-
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Leave the bar as it stands; also where the loop fails, lest the terminal lose its cursor."""
         if self.bar:
             self.bar.close()
         self.bar = None
+
+    def _advance(self) -> None:
+        if self.bar:
+            self.bar.advance(self.note)
 
 
 class Bar:
@@ -148,7 +172,7 @@ class Bar:
             TextColumn("{task.fields[note]}"),
         )
         self.live = is_main_process() and sys.stderr.isatty()
-        self.progress = Progress(*columns, disable=not self.live)
+        self.progress = Progress(*columns, disable=not self.live, console=Console(stderr=True))
         self.task = self.progress.add_task(label, total=total, completed=done, note="")
         self.progress.start()
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from repro import experiments
+from repro.errors import UserError
 from repro.metrics import METRICS, bootstrap
 from repro.records import Record
 
@@ -47,4 +48,10 @@ def _cells(value: float, low: float, high: float) -> tuple[str, str]:
 
 
 def _measured(folder: Path) -> list[str]:
-    return [json.loads(path.read_text(encoding="utf-8")).get("experiment", "") for path in folder.rglob("*.json")]
+    found = []
+    for path in folder.rglob("*.json"):
+        try:
+            found.append(str(json.loads(path.read_text(encoding="utf-8"))["experiment"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is no record: restore it, or move it away") from error
+    return found

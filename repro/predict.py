@@ -1,7 +1,8 @@
 """Label any image with a trained net, or draw the heat map of one class (Figure 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from mmengine.device import get_device
 from mmseg.registry import MODELS
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from repro import experiments
 from repro.data.transforms import read_image
@@ -16,7 +19,6 @@ from repro.data.voc2011 import write_label
 from repro.errors import UserError
 from repro.experiments import Experiment
 from repro.files import atomic
-from repro.hooks import Bar
 from repro.models.segmentor import FCN
 from repro.report import figures
 from repro.runner import load_config
@@ -27,8 +29,10 @@ from repro.weights.convolutionalize import as_scores
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
-def load(name: str, weights: Path | str) -> FCN:
+def load(name: str, weights: Path | str, options: Mapping[str, Any] | None = None) -> FCN:
     """An experiment's net with its weights, in eval mode, on the best device at hand.
+
+    `options` are the settings, by dotted key, that were changed when the weights were trained.
 
     `net(x, mode="tensor")` takes preprocessed images (N, C, H, W) and gives scores (N, classes, H, W). A classifier
     comes convolutionalised: its labels' scores are laid over the image (section 3.1).
@@ -37,7 +41,7 @@ def load(name: str, weights: Path | str) -> FCN:
         UserError: an unknown experiment, or weights that are missing or of another net.
     """
     experiment = experiments.get(name)
-    config = load_config(experiment).model
+    config = load_config(experiment, options).model
     scored = store.load(weights)
     if "decode_head" not in config:  # a classifier
         config = {
@@ -85,6 +89,7 @@ def predict(
     out: Path,
     weights: Path | None = None,
     heatmap: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write pictures for images and return their paths.
 
@@ -94,23 +99,23 @@ def predict(
     Args:
         images: files, or folders of files.
         weights: those of the finished stage when None.
+        options: the settings that were changed when the weights were trained.
 
     Raises:
         UserError: a missing or broken image, an empty folder, two images of one name, an unknown class, or a classifier
             asked for labels.
     """
     files = find_images(images)
-    config = load_config(experiment)
+    config = load_config(experiment, options)
     meta = config.train_dataloader.dataset.type.METAINFO
     classes, palette = list(meta["classes"]), meta["palette"]
     if heatmap is not None and heatmap not in classes:
         raise UserError(f"{experiment.name} knows no class {heatmap!r}; it knows {', '.join(classes)}")
     if heatmap is None and "decode_head" not in config.model:
         raise UserError(f"{experiment.name} is a classifier: ask for the heat map of a class with --heatmap CLASS")
-    net = load(str(experiment.path), weights or work_dirs / experiment.name / WEIGHTS)
+    net = load(str(experiment.path), weights or work_dirs / experiment.name / WEIGHTS, options)
     written = []
-    bar = Bar("predict", len(files))
-    for file in files:
+    for file in track(files, "predict", console=Console(stderr=True)):
         image = read_image(file)
         if heatmap is not None:
             path = out / f"{file.stem}_{heatmap}.png"
@@ -123,8 +128,6 @@ def predict(
             with atomic(out / f"{file.stem}_overlay.png") as temporary:
                 Image.fromarray(overlay).save(temporary)
             written += [out / f"{file.stem}.png", out / f"{file.stem}_overlay.png"]
-        bar.advance()
-    bar.close()
     return written
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.data.splits import ids_sha256
 from repro.errors import UserError
 from repro.files import atomic, sha256
 from repro.metrics import ImageConfusions
@@ -95,11 +96,6 @@ class Record:
         if sha256(path) != self.images_file[head].sha256:
             raise UserError(f"{self.id}: {path} is not the file that was written with the record; restore it")
         return ImageConfusions.load(path)
-
-
-def ids_sha256(ids: Iterable[str]) -> str:
-    """SHA-256 of the sorted ids, one a line, with a final newline. (Here, as `repro.data` would load mmseg.)"""
-    return hashlib.sha256("".join(f"{name}\n" for name in sorted(ids)).encode()).hexdigest()
 
 
 def write(record: Record, confusions: Mapping[str, ImageConfusions], folder: Path | str) -> Path:

@@ -5,18 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 from mmseg.registry import DATASETS
 from rich.console import Console
 
 from repro import experiments, listing, records
 from repro.data.transforms import read_image, read_label
+from repro.errors import UserError
 from repro.evaluate import evaluate
+from repro.experiments import Experiment
 from repro.files import atomic
 from repro.predict import label_image, load
 from repro.prepare import prepare
 from repro.report import figures, render
-from repro.runner import load_config
+from repro.report.layouts import LAYOUTS
+from repro.runner import config_sha256, dataset_name, dataset_root, find_setting, load_config
 from repro.train import WEIGHTS, train
+from repro.weights import store
 
 PICTURES = 6  # rows of the grid
 
@@ -38,55 +43,85 @@ def reproduce(
     """
     console = Console(stderr=True)
     stages = experiments.chain(group)
+    known = applicable(options or {}, stages)
     if group == "sample" and data_root is None:
         prepare("sample")
     measured = []
     for number, experiment in enumerate(stages, start=1):
         console.rule(f"{number}/{len(stages)}  {experiment.name}", align="left")
-        own = applicable(options or {}, experiment)
+        own = known[experiment.name]
         weights = train(experiment, work_dirs=work_dirs, data_root=data_root, options=own, seed=seed)
-        if "test_evaluator" not in load_config(experiment):
+        config = load_config(experiment, own, seed)
+        if "test_evaluator" not in config:
             continue
-        common = {"work_dirs": work_dirs, "data_root": data_root, "options": own, "seed": seed}
-        record = earlier_record(experiment, weights, work_dirs) or evaluate(experiment, **common)
-        listing.print_scores(record)
-        measured.append(experiment)
+        record = earlier_record(experiment, config, weights, work_dirs, data_root) or evaluate(
+            experiment, work_dirs=work_dirs, data_root=data_root, options=own, seed=seed
+        )
+        if record:
+            listing.print_scores(record)
+        measured.append((experiment, own))
     picture = work_dirs / group / "predictions.png"
     draw_grid(measured, picture, work_dirs=work_dirs, data_root=data_root)
-    text = render.render(group, records_folders=[work_dirs / "records"])
-    with atomic(work_dirs / group / "table.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    print(text)
-    print(f"records: {work_dirs / 'records'}   table: {work_dirs / group / 'table.md'}   pictures: {picture}")
+    made = f"records: {work_dirs / 'records'}   pictures: {picture}"
+    if group in LAYOUTS:
+        text = render.render(group, records_folders=[work_dirs / "records"])
+        with atomic(work_dirs / group / "table.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        print(text)
+        made += f"   table: {work_dirs / group / 'table.md'}"
+    print(made)
 
 
-def applicable(options: Mapping[str, Any], experiment: experiments.Experiment) -> dict[str, Any]:
-    """The options that an experiment knows; a chain's stages do not all have the same settings."""
-    config = load_config(experiment)
-    return {key: value for key, value in options.items() if key.split(".")[0] in config}
+def applicable(options: Mapping[str, Any], stages: Sequence[Experiment]) -> dict[str, dict[str, Any]]:
+    """The options that each experiment knows, by its name; a chain's stages do not all have the same settings.
+
+    Raises:
+        UserError: an option that none of them knows.
+    """
+    configs = {experiment.name: load_config(experiment) for experiment in stages}
+    known = {
+        name: {key: value for key, value in options.items() if find_setting(config, key)[0]}
+        for name, config in configs.items()
+    }
+    for key in options:
+        if not any(key in own for own in known.values()):
+            raise UserError(f"none of {', '.join(configs)} has a setting {key!r}")
+    return known
 
 
-def earlier_record(experiment: experiments.Experiment, weights: Path, work_dirs: Path) -> records.Record | None:
-    """The record that scored these very weights, if there is one."""
-    from repro.weights import store
+def earlier_record(
+    experiment: Experiment, config: Config, weights: Path, work_dirs: Path, data_root: Path | None
+) -> records.Record | None:
+    """The record that scored these very weights in this very way, if there is one."""
+    sought = (
+        experiment.name,
+        store.load(weights).sha256,
+        config_sha256(config),
+        dataset_name(config, "test_dataloader", data_root),
+    )
+    for record in records.read_all(work_dirs / "records"):
+        if (record.experiment, record.weights.sha256, record.config_sha256, record.dataset.name) == sought:
+            return record
+    return None
 
-    digest = store.load(weights).sha256
-    found = records.read_all(work_dirs / "records") if (work_dirs / "records").is_dir() else []
-    matching = [record for record in found if record.weights.sha256 == digest and record.experiment == experiment.name]
-    return matching[-1] if matching else None
 
+def draw_grid(
+    stages: Sequence[tuple[Experiment, dict[str, Any]]], path: Path, *, work_dirs: Path, data_root: Path | None
+) -> None:
+    """Draw image | truth | each net's labels, for evenly spaced images of the validation split.
 
-def draw_grid(stages: Sequence[experiments.Experiment], path: Path, *, work_dirs: Path, data_root: Path | None) -> None:
-    """Draw image | truth | each net's labels, for evenly spaced images of the validation split."""
-    dataset_config = load_config(stages[0]).val_dataloader.dataset
-    own = experiments.data_folder() / Path(dataset_config.data_root).relative_to("data")
-    dataset = DATASETS.build({**dataset_config, "data_root": str(data_root or own)})
-    nets = [load(experiment.name, work_dirs / experiment.name / WEIGHTS) for experiment in stages]
+    Args:
+        stages: experiments, each with the options it was trained with.
+    """
+    config = load_config(stages[0][0])
+    root = dataset_root(config, "val_dataloader", data_root)
+    dataset = DATASETS.build({**config.val_dataloader.dataset, "data_root": str(root)})
+    nets = [load(str(experiment.path), work_dirs / experiment.name / WEIGHTS, own) for experiment, own in stages]
     rows = []
     for index in np.linspace(0, len(dataset) - 1, PICTURES).astype(int):
         item = dataset.get_data_info(int(index))
         image = read_image(item["img_path"])
         truth = read_label(item["seg_map_path"], len(dataset.metainfo["classes"]))
         rows.append([image[..., ::-1], truth, *(label_image(net, image) for net in nets)])
-    titles = ["image", "truth", *(experiment.name.split("/")[1] for experiment in stages)]
+    titles = ["image", "truth", *(experiment.name.split("/")[1] for experiment, _ in stages)]
     figures.grid(rows, path, palette=dataset.metainfo["palette"], titles=titles)

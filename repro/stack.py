@@ -1,7 +1,7 @@
-"""Imports mmseg without its noise.
+"""The parts of mmseg that are noisy to import, imported quietly.
 
-At import it prints on stdout about an optional service and warns about compiled operators that FCN does not use;
-either would spoil piped output. Every package that needs mmseg imports this module first.
+At import mmseg prints on stdout about an optional service and warns about compiled operators that FCN does not use;
+either would spoil piped output. Import these names from here.
 """
 
 import contextlib
@@ -10,5 +10,7 @@ import warnings
 
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     warnings.simplefilter("ignore")
-    import mmseg.datasets
-    import mmseg.models  # noqa: F401
+    from mmseg.datasets import BaseSegDataset
+    from mmseg.models.segmentors.base import BaseSegmentor
+
+__all__ = ["BaseSegDataset", "BaseSegmentor"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from torch import Tensor
 
 from repro import runner as runners
@@ -56,18 +56,23 @@ def train(
         "experiment": experiment.name,
         "config_sha256": runners.config_sha256(config),
         "parent_sha256": parent.sha256 if parent else None,
+        "seed": config.randomness.seed,
+        "dataset": runners.dataset_name(config, "train_dataloader", data_root),
     }
-    _claim_folder(work_dir, stage)
-    target = work_dir / WEIGHTS
+    target, checkpoints = work_dir / WEIGHTS, find_checkpoints(work_dir)
+    if target.is_file() or checkpoints:
+        _refuse_other_run(work_dir, stage)
     if target.is_file():
         return target
 
-    runner = runners.build_runner(config, experiment, work_dir, data_root, launcher)
-    resumable = (work_dir / "last_checkpoint").is_file()
-    if resumable:
-        runner._resume, runner._load_from = True, RESUME + find_latest_checkpoint(str(work_dir))
-    elif parent:
+    runner = runners.build_runner(config, experiment, work_dir, data_root, launcher, "train")
+    if checkpoints:
+        runner._resume, runner._load_from = True, f"{RESUME}{checkpoints[-1]}"
+    elif parent and parent_path:
         store.hand_on(parent, _bare(runner), parent_path)
+    if is_main_process():
+        with atomic(work_dir / STAGE) as temporary:
+            temporary.write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
     runner.train()
     if is_main_process():
         weights = store.Weights(
@@ -78,7 +83,7 @@ def train(
             training={"iterations": runner.max_iters, "seed": config.randomness.seed},
         )
         store.save(weights, target)
-        for leftover in work_dir.glob("iter_*.pth"):
+        for leftover in find_checkpoints(work_dir):
             leftover.unlink()
         (work_dir / "last_checkpoint").unlink(missing_ok=True)
     return target
@@ -104,21 +109,25 @@ def parent_weights(experiment: Experiment, work_dirs: Path) -> Path | None:
     return path
 
 
-def _claim_folder(work_dir: Path, stage: dict[str, Any]) -> None:
-    """Note down which run a folder holds, and refuse to go on with another one."""
+def find_checkpoints(work_dir: Path) -> list[Path]:
+    """The checkpoints of a run that has not ended, the oldest first."""
+    numbered = [(int(path.stem.removeprefix("iter_")), path) for path in work_dir.glob("iter_*.pth")]
+    return [path for _, path in sorted(numbered)]
+
+
+def _refuse_other_run(work_dir: Path, stage: dict[str, Any]) -> None:
+    """Refuse to go on with a run of other settings than the one that a folder holds."""
     note = work_dir / STAGE
-    if note.is_file():
-        found = json.loads(note.read_text(encoding="utf-8"))
-        differing = [name for name, value in stage.items() if found.get(name) != value]
-        if differing:
-            raise UserError(
-                f"{work_dir} holds a run with another {' and '.join(differing)}: "
-                "delete that folder to train again, or choose another with --work-dirs"
-            )
-        return
-    if is_main_process():
-        with atomic(note) as temporary:
-            temporary.write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
+    try:
+        found = dict(json.loads(note.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{note} cannot be read: delete {work_dir} to train again") from error
+    differing = [name for name, value in stage.items() if found.get(name) != value]
+    if differing:
+        raise UserError(
+            f"{work_dir} holds a run with another {' and '.join(differing)}: "
+            "delete that folder to train again, or choose another with --work-dirs"
+        )
 
 
 def _bare(runner: Runner) -> Any:

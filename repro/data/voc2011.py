@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 from PIL import Image
 from rich.console import Console
@@ -26,6 +25,7 @@ from repro.data.splits import name_some, read_ids, seg11valid
 from repro.data.transforms import check_ids
 from repro.errors import UserError
 from repro.files import atomic
+from repro.stack import BaseSegDataset
 
 CLASSES = (
     "background",

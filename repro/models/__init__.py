@@ -1,6 +1,5 @@
 """What the paper draws. Importing this package registers every part with mmseg."""
 
-import repro.stack  # noqa: F401  (first: it silences what follows)
 from repro.models.alexnet import CaffeNet
 from repro.models.classifier import Classifier
 from repro.models.googlenet import GoogLeNet

@@ -41,7 +41,10 @@ class Classifier(BaseModel):
         self.layers = nn.Sequential(layers)
 
     def forward(self, inputs: Tensor, data_samples: list[int] | None = None, mode: str = "tensor"):
-        """Logits (N, num_classes) of images (N, C, H, W); in mode "loss", their softmax loss against the labels in `data_samples`.
+        """Logits (N, num_classes) of images (N, C, H, W); in mode "loss", their softmax loss.
+
+        Args:
+            data_samples: the images' labels, 0..num_classes-1.
 
         Raises:
             ValueError: another mode.

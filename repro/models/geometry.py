@@ -71,9 +71,12 @@ def upsampling_kernel(coarse: Geometry, fine: Geometry) -> int:
     half a unit further left (AlexNet, GoogLeNet).
 
     Raises:
-        ValueError: neither kernel aligns them.
+        ValueError: neither kernel aligns them, or `coarse` is not a whole number of times coarser.
     """
-    factor = int(coarse.stride / fine.stride)
+    ratio = coarse.stride / fine.stride
+    if ratio.denominator != 1:
+        raise ValueError(f"stride {coarse.stride} cannot be upsampled to {fine.stride}: maps are fused coarse to fine")
+    factor = int(ratio)
     for kernel in (2 * factor, 2 * factor - 1):
         upsampled = coarse.then(deconvolution(kernel, factor))
         if ((upsampled.offset - fine.offset) / fine.stride).denominator == 1:
@@ -124,7 +127,7 @@ def trace(module: nn.Module) -> Geometry:
     """The geometry of a torch module: a layer, or a container that is a chain or has a `geometry` of its own.
 
     Raises:
-        TypeError: a layer whose geometry is unknown, dilated, or not square.
+        TypeError: a layer whose geometry is unknown: dilated, not square, or padded by name.
     """
     if isinstance(module, POINTWISE):
         return IMAGE
@@ -151,6 +154,7 @@ def _without_convolution(layer: Geometry) -> Geometry:
 def _square(module: nn.Module, name: str) -> int:
     value = getattr(module, name)
     sides = set(value) if isinstance(value, tuple) else {value}
-    if len(sides) != 1:
-        raise TypeError(f"the geometry of a layer that is not square is unknown: {module}")
-    return int(sides.pop())
+    side = sides.pop()
+    if sides or not isinstance(side, int):
+        raise TypeError(f"only a layer with one number as its {name} has a geometry here: {module}")
+    return side

@@ -2,7 +2,6 @@
 
 import torch
 from mmengine.structures import PixelData
-from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
@@ -10,6 +9,7 @@ from torch import Tensor
 from repro.errors import UserError
 from repro.models.skip_head import SkipHead
 from repro.models.trunk import Trunk
+from repro.stack import BaseSegmentor
 
 TRUTHS = {"semantic": "gt_sem_seg", "geometric": "gt_geo_seg"}
 PREDICTIONS = {"semantic": "pred_sem_seg", "geometric": "pred_geo_seg"}

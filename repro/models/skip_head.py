@@ -42,6 +42,8 @@ class SkipHead(nn.Module):
         unknown = [name for name in fuse if name not in geometries]
         if unknown:
             raise ValueError(f"the trunk has no map {', '.join(unknown)}; it has {', '.join(geometries)}")
+        if idle := set(scales or ()).difference(fuse):
+            raise ValueError(f"scales only work on maps that are fused, not on {', '.join(sorted(idle))}")
         self.num_classes = num_classes
         self.loss: PixelSoftmaxLoss = MODELS.build(loss)
         self.top = list(geometries)[-1]
@@ -57,6 +59,8 @@ class SkipHead(nn.Module):
             self.steps.append((name, f"score_{name}", upscore, geometries[name].crop_to(reached)))
             upscore = f"upscore_{name}"
         self.last_upscore = f"upscore{reached.stride}" if fuse else "upscore"
+        if self.last_upscore in dict(self.named_children()):  # FCN-2s, whose first upsampling is called upscore2
+            self.last_upscore = upscore
         reached = self._add_upsampling(self.last_upscore, reached, IMAGE, learned=False)
         self.image_crop = reached.crop_to(IMAGE)
 
@@ -76,8 +80,18 @@ class SkipHead(nn.Module):
         for name, score, upscore, offset in self.steps:
             x = self.get_submodule(upscore)(x)
             fine = maps[name] * self.scales[name] if name in self.scales else maps[name]
-            x = x + crop(self.get_submodule(score)(fine), offset, x.shape[-2:])
+            x = add(x, self.get_submodule(score)(fine), offset)
         return crop(self.get_submodule(self.last_upscore)(x), self.image_crop, size)
+
+
+def add(coarse: Tensor, fine: Tensor, offset: int) -> Tensor:
+    """The sum of two maps (N, C, ., .) of one stride, where both exist; unit 0 of `coarse` is unit `offset` of `fine`.
+
+    In VGG16 and AlexNet, which pad the image widely, that is all of `coarse`; in GoogLeNet an upsampled map may end a
+    unit later than the finer one.
+    """
+    height, width = (min(of, at - offset) for of, at in zip(coarse.shape[-2:], fine.shape[-2:], strict=True))
+    return coarse[..., :height, :width] + crop(fine, offset, (height, width))
 
 
 def crop(x: Tensor, offset: int, size: Sequence[int]) -> Tensor:

@@ -63,7 +63,9 @@ class Trunk(nn.Sequential):
         x = nn.functional.pad(image, (0, missing[1], 0, missing[0])) if any(missing) else image
         left = {}
         for name, layer in self.named_children():
-            x = left[name] = layer(x)
+            x = layer(x)
+            if name in self.outputs.values():
+                left[name] = x
         return {output: left[name] for output, name in self.outputs.items()}
 
     @property

@@ -5,9 +5,8 @@ A file is written whole or not at all, carries a digest of its tensors, and name
 
 import hashlib
 import pickle
-import zipfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -58,10 +57,13 @@ def save(weights: Weights, path: Path | str) -> None:
         UserError: the place cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.tensors.items()}
-    facts = {name: value for name, value in asdict(weights).items() if name != "tensors"}
+    facts = {name: value for name, value in vars(weights).items() if name != "tensors"}
     content = {"format": FORMAT, "sha256": Weights(tensors).sha256, "tensors": tensors, **facts}
     with atomic(path) as temporary:
-        torch.save(content, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # so torch reports a full disk
+            raise OSError("not all of it could be written") from error
 
 
 def load(path: Path | str) -> Weights:
@@ -74,19 +76,22 @@ def load(path: Path | str) -> Weights:
     if not path.is_file():
         raise UserError(f"no weights file at {path}; train it first, or name another with --weights")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch advises on a foreign file, beside refusing it
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} holds more than tensors, or is no weights file: refused") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # broken bytes make torch's reader raise nearly anything
         raise UserError(f"{path} is truncated or no weights file: fetch or train it again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not weights by name")
-    if "format" not in content:
+    if not isinstance(content, dict) or "format" not in content:
         return Weights(_only_tensors(path, content), source=path.name)
     if content.pop("format") != FORMAT:
         raise UserError(f"{path} is of another format than '{FORMAT}': update fcn-repro or convert the file again")
-    digest, tensors = content.pop("sha256"), _only_tensors(path, content.pop("tensors"))
-    weights = Weights(tensors, **content)
+    digest, tensors = content.pop("sha256", None), _only_tensors(path, content.pop("tensors", None))
+    try:
+        weights = Weights(tensors, **content)
+    except TypeError as error:
+        raise UserError(f"{path} does not have the facts of a '{FORMAT}' file: fetch or train it again") from error
     if weights.sha256 != digest:
         raise UserError(f"{path} was changed since it was written (its digest differs): fetch or train it again")
     return weights
@@ -137,8 +142,12 @@ def _refuse(origin: Path | str, **faults: list[str]) -> None:
         raise UserError(f"{origin} holds the weights of another net ({'; '.join(found)})")
 
 
-def _only_tensors(path: Path, content: Mapping) -> dict[str, Tensor]:
-    strangers = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+def _only_tensors(path: Path, content: object) -> dict[str, Tensor]:
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not weights by name")
+    strangers = [
+        str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
     if strangers or not content:
         raise UserError(f"{path} holds no tensors by name (found {', '.join(strangers[:5]) or 'nothing'})")
     return dict(content)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from repro import records
+from repro.data.splits import ids_sha256
 from repro.errors import UserError
 from repro.metrics import METRICS, ImageConfusions, bootstrap, scores
 from repro.records import Dataset, Record, Weights
@@ -27,7 +28,7 @@ VALID = [f"2007_{n:06}" for n in range(40)]  # stands in for the 736 ids
 @pytest.fixture(autouse=True)
 def short_split(monkeypatch):
     """Let 40 drawn ids pass for seg11valid, so that small records can fill a cell."""
-    rule = replace(SELECTIONS["full_split"], images=len(VALID), ids_sha256=records.ids_sha256(VALID))
+    rule = replace(SELECTIONS["full_split"], images=len(VALID), ids_sha256=ids_sha256(VALID))
     monkeypatch.setitem(layouts.SELECTIONS, "full_split", rule)
 
 
@@ -47,7 +48,7 @@ def put(folder, seed=1, found=None, dataset="voc2011", split="seg11valid", dirty
         experiment="voc2011/fcn16s_vgg16_cvpr",
         recipe="cvpr2015",
         claims=["cvpr2015/table2/FCN-16s"],
-        dataset=Dataset(dataset, split, len(found.ids), records.ids_sha256(found.ids), {"semantic": list("abcd")}),
+        dataset=Dataset(dataset, split, len(found.ids), ids_sha256(found.ids), {"semantic": list("abcd")}),
         confusion={"semantic": found.total()},
         weights=Weights("b" * 64, "a" * 64, "voc2011/fcn16s_vgg16_cvpr"),
         config_sha256="c" * 64,
@@ -318,7 +319,7 @@ def test_the_same_bytes_in_another_locale_and_folder_order(tmp_path):
     code = (
         "import sys; from dataclasses import replace; from repro.report import layouts, render;"
         "rule = layouts.SELECTIONS['full_split'];"
-        f"layouts.SELECTIONS['full_split'] = replace(rule, images=40, ids_sha256='{records.ids_sha256(VALID)}');"
+        f"layouts.SELECTIONS['full_split'] = replace(rule, images=40, ids_sha256='{ids_sha256(VALID)}');"
         "render.render_all(sys.argv[1], records_folders=sys.argv[2:])"
     )
     machines = [f"b/machine{n}" for n in (9, 8, 7)]

@@ -7,7 +7,9 @@ from repro.hooks import ExactResume, FiniteLoss
 
 default_scope = "mmseg"
 randomness = dict(seed=1337, deterministic=True)
-env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0), dist_cfg=dict(backend="nccl"))
+env_cfg = dict(
+    cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0), dist_cfg=dict(backend="nccl")
+)
 default_hooks = dict(
     runtime_info=dict(type="RuntimeInfoHook"),
     timer=dict(type=IterTimerHook),

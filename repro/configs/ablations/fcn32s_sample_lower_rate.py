@@ -1,4 +1,7 @@
-"""Control on the sample: FCN-32s trained on at 16s's rate, without the skip (section 4.2). Starts from sample/fcn32s_vgg16."""
+"""Control on the sample: FCN-32s trained on at the rate of 16s, without the skip (section 4.2).
+
+Starts from sample/fcn32s_vgg16, as FCN-16s does.
+"""
 
 from mmengine.config import read_base
 

@@ -12,17 +12,17 @@ from repro.models.vgg16 import VGG16
 
 with read_base():
     from .._base_.datasets.sample import train_dataloader
-    from .._base_.runtime import *
+    from .._base_.runtime_sample import *
     from .._base_.schedules.sample import *
 
 model = dict(
     type=Classifier,
     data_preprocessor=dict(type=ImgDataPreprocessor, mean=[104.00699, 116.66877, 122.67892], std=[1, 1, 1]),
-    backbone=dict(type=VGG16, width=1 / 8, padding=1),
+    backbone=dict(type=VGG16, width=1 / 8, padding=1, dropout=0),
     num_classes=20,
 )
 train_dataloader.update(batch_size=16)
 train_dataloader.dataset.update(type=ObjectCrops, pipeline=[])
-optim_wrapper.optimizer.update(lr=1e-2)
-train_cfg.update(max_iters=150)
+optim_wrapper.optimizer.update(lr=1e-3)
+train_cfg.update(max_iters=300)
 experiment = dict(recipe="sample")

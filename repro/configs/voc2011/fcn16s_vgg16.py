@@ -10,6 +10,4 @@ with read_base():
 
 model.decode_head.update(fuse=("pool4",))
 optim_wrapper.optimizer.update(lr=1e-12)
-experiment = dict(
-    recipe="release", starts_from="voc2011/fcn32s_vgg16", claims=["caffe_release/voc2011/FCN-16s"]
-)
+experiment = dict(recipe="release", starts_from="voc2011/fcn32s_vgg16", claims=["caffe_release/voc2011/FCN-16s"])

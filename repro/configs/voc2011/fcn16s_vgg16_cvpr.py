@@ -10,6 +10,4 @@ with read_base():
 
 model.decode_head.update(fuse=("pool4",), learned_upsampling=True)
 optim_wrapper.optimizer.update(lr=1e-6)
-experiment = dict(
-    recipe="cvpr2015", starts_from="voc2011/fcn32s_vgg16_cvpr", claims=["cvpr2015/table2/FCN-16s"]
-)
+experiment = dict(recipe="cvpr2015", starts_from="voc2011/fcn32s_vgg16_cvpr", claims=["cvpr2015/table2/FCN-16s"])

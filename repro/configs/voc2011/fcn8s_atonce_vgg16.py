@@ -11,6 +11,4 @@ with read_base():
 
 model.decode_head.update(fuse=("pool4", "pool3"), scales=dict(pool4=0.01, pool3=0.0001))
 train_cfg.update(max_iters=300_000)
-experiment = dict(
-    recipe="release", starts_from="ilsvrc/vgg16", claims=["caffe_release/voc2011/FCN-8s at once"]
-)
+experiment = dict(recipe="release", starts_from="ilsvrc/vgg16", claims=["caffe_release/voc2011/FCN-8s at once"])

@@ -10,6 +10,4 @@ with read_base():
 
 model.decode_head.update(fuse=("pool4", "pool3"))
 optim_wrapper.optimizer.update(lr=1e-14)
-experiment = dict(
-    recipe="release", starts_from="voc2011/fcn16s_vgg16", claims=["caffe_release/voc2011/FCN-8s"]
-)
+experiment = dict(recipe="release", starts_from="voc2011/fcn16s_vgg16", claims=["caffe_release/voc2011/FCN-8s"])

@@ -10,6 +10,4 @@ with read_base():
 
 model.decode_head.update(fuse=("pool4", "pool3"))
 optim_wrapper.optimizer.update(lr=1e-8)
-experiment = dict(
-    recipe="cvpr2015", starts_from="voc2011/fcn16s_vgg16_cvpr", claims=["cvpr2015/table2/FCN-8s"]
-)
+experiment = dict(recipe="cvpr2015", starts_from="voc2011/fcn16s_vgg16_cvpr", claims=["cvpr2015/table2/FCN-8s"])

@@ -179,9 +179,9 @@ Plan = tuple[int, tuple[float, float], float]  # class, foot (x, y), size in pix
 
 
 def _plan(rng: np.random.Generator, camera: Camera, H: int, W: int) -> list[Plan]:
-    """Up to 4 objects standing on the ground, farthest first, not covering each other too much."""
+    """Up to 6 objects standing on the ground, farthest first, not covering each other too much."""
     plans: list[Plan] = []
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(2, 7)):
         for _ in range(12):
             class_id = int(rng.choice(CLASS_IDS))
             scale = float(rng.uniform(36, 98))
@@ -283,12 +283,12 @@ def _background(rng: np.random.Generator, camera: Camera, H: int, W: int) -> np.
     above = np.arange(H)[:, None, None] + 6 * (_smooth(rng, H, W, 40)[..., None] - 0.5) < camera.horizon
     image = np.where(above, sky * (0.8 + 0.5 * ramp), ground * (1.15 - 0.35 * ramp)).astype(np.float32)
     image *= 0.8 + 0.4 * _smooth(rng, H, W, 25)[..., None]
-    for _ in range(rng.integers(2, 6)):
+    for _ in range(rng.integers(0, 4)):
         colour = _colour(rng, int(rng.choice(CLASS_IDS)))
         patch = _smooth(rng, H, W, rng.uniform(14, 45))
-        alpha = np.clip((patch - rng.uniform(0.66, 0.82)) * 7, 0, 1)[..., None] * rng.uniform(0.4, 0.85)
+        alpha = np.clip((patch - rng.uniform(0.66, 0.82)) * 7, 0, 1)[..., None] * rng.uniform(0.2, 0.5)
         image += alpha * (colour * (0.75 + 0.5 * _smooth(rng, H, W, 6)[..., None]) - image)
-    for _ in range(rng.integers(2, 6)):
+    for _ in range(rng.integers(1, 4)):
         colour = _colour(rng, int(rng.choice(CLASS_IDS))) * rng.uniform(0.6, 1)
         start, angle, length = rng.uniform(0, 1, 2) * (W, H), rng.uniform(0, np.pi), rng.uniform(12, 40)
         end = start + length * np.array([np.cos(angle), np.sin(angle)])

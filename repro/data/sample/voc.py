@@ -132,7 +132,7 @@ def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: 
     }
     with_voc_mask = {*voc_train, *both, *held_out}
     for index, image_id in enumerate(track(ids, description="drawing", console=Console(stderr=True))):
-        size = np.random.default_rng([seed, index, 1]).integers(148, 193, 2)  # another stream than the scene's own
+        size = np.random.default_rng([seed, index, 1]).integers(190, 251, 2)  # another stream than the scene's own
         scene = draw_scene(seed, index, (int(size[0]), int(size[1])), thin_parts)
         photo = voc / "JPEGImages" / f"{image_id}.jpg"
         Image.fromarray(scene.image[..., ::-1]).save(photo, quality=90)

@@ -2,10 +2,10 @@
 
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 
+from repro.models.alexnet import CaffeNet
 from repro.models.losses import PixelSoftmaxLoss
 from repro.models.segmentor import FCN
 from repro.models.skip_head import SkipHead
-from repro.models.alexnet import CaffeNet
 
 model = dict(
     type=FCN,

@@ -2,10 +2,10 @@
 
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 
+from repro.models.googlenet import GoogLeNet
 from repro.models.losses import PixelSoftmaxLoss
 from repro.models.segmentor import FCN
 from repro.models.skip_head import SkipHead
-from repro.models.googlenet import GoogLeNet
 
 model = dict(
     type=FCN,

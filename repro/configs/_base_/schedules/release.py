@@ -1,4 +1,4 @@
-"""The heavy recipe of the released nets: one image a step, summed loss, momentum 0.99, biases twice as fast, undecayed."""
+"""The heavy recipe of the released nets: one image a step, summed loss, momentum 0.99, biases twice as fast."""
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop
