@@ -56,17 +56,22 @@ def list_experiments() -> None:
 
 @app.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="a dataset: sample")],
-    root: Annotated[
-        Path | None, typer.Option(help="where to put it; REPRO_DATA/NAME, or data/NAME, by default")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="of the drawing")] = 0,
-    thin_parts: Annotated[bool, typer.Option(help="draw the objects' thin parts")] = True,
+    name: Annotated[str, typer.Argument(help="a dataset: sample, voc2011")],
+    root: Annotated[Path | None, typer.Option(help="where to put it; by default data/NAME")] = None,
+    seed: Annotated[int, typer.Option(help="sample: of the drawing")] = 0,
+    thin_parts: Annotated[bool, typer.Option(help="sample: draw thin parts, or fill objects to their hulls")] = True,
+    voc: Annotated[Path | None, typer.Option(help="voc2011: the unpacked VOCdevkit/VOC2011")] = None,
+    sbd: Annotated[Path | None, typer.Option(help="voc2011: the unpacked benchmark_RELEASE/dataset")] = None,
 ) -> None:
-    """Prepare a dataset: draw the sample."""
-    from repro.prepare import prepare
+    """Prepare a dataset: draw the sample, or bring VOC 2011 and SBD into one folder."""
+    from repro.prepare import prepare_sample, prepare_voc2011
 
-    prepare(name, root, seed=seed, thin_parts=thin_parts)
+    if name == "sample":
+        prepare_sample(root, seed=seed, thin_parts=thin_parts)
+    elif name == "voc2011":
+        prepare_voc2011(root, voc=voc, sbd=sbd)
+    else:
+        raise UserError(f"unknown dataset {name!r}; there are sample and voc2011")
 
 
 @app.command()
@@ -95,7 +100,6 @@ def evaluate(
     work_dirs: WorkDirs = Path("work_dirs"),
     data: Data = None,
     cfg_options: Options = None,
-    seed: Seed = None,
     launcher: Launcher = "none",
 ) -> None:
     """Score weights, write a record, and print the numbers of every class."""
@@ -109,7 +113,6 @@ def evaluate(
         weights=weights,
         data_root=data,
         options=options,
-        seed=seed,
         launcher=launcher,
     )
     if record:
@@ -165,6 +168,18 @@ def tables(
     from repro.report.render import render_all
 
     render_all(check=check)
+
+
+@app.command()
+def publish(
+    records: Annotated[list[Path], typer.Argument(help="records, or folders of records")],
+    machine: Annotated[str, typer.Option(help="name of the machine, for the folder")],
+) -> None:
+    """Copy records from a clean tree into tables/records/MACHINE."""
+    from repro.report.publish import publish
+
+    for path in publish(records, machine):
+        print(path)
 
 
 def _parse(pairs: list[str] | None) -> dict[str, Any]:

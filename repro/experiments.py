@@ -67,10 +67,12 @@ def read_card(path: Path) -> Experiment:
     ]
     if not summary or not cards or not isinstance(cards[-1], ast.Call):
         raise UserError(f"{path} is no experiment: it needs a docstring and `experiment = dict(recipe=..., ...)`")
-    name = f"{plain_name(path.parent.name)}/{plain_name(path.stem)}"
+    own = path.parent.parent == CONFIGS
+    # a user's own file never takes the name of one of the suite's
+    name = f"{path.parent.name if own else 'local'}/{plain_name(path.stem)}"
     try:
         card = {keyword.arg: ast.literal_eval(keyword.value) for keyword in cards[-1].keywords if keyword.arg}
-        card["claims"] = tuple(card.get("claims", ()))
+        card["claims"] = tuple(card.get("claims", ())) if own else ()
         return Experiment(name=name, path=path, summary=summary, **card)
     except (TypeError, ValueError) as error:
         raise UserError(

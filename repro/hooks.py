@@ -1,81 +1,19 @@
-"""What mmengine's loop needs for this suite: exact resumption, and a bar with the time left."""
+"""What this suite adds to mmengine's loops: a check of the loss, a memory layout, and a bar with the time left."""
 
-import random
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import CheckpointLoader
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from repro.errors import UserError
-
-RESUME = "resume:"
-
-
-@CheckpointLoader.register_scheme(prefixes=RESUME)
-def read_checkpoint(address: str, map_location: str | None = None) -> dict:
-    """Read a training checkpoint as `resume:PATH`. Unlike mmengine's own reader it never runs code from a file.
-
-    Raises:
-        UserError: a truncated file, or one that holds more than tensors and plain values.
-    """
-    path = Path(address.removeprefix(RESUME))
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(
-            f"cannot resume from {path}, it is truncated or foreign: delete it to go on from an earlier one"
-        ) from error
-
-
-@HOOKS.register_module()
-class ExactResume(Hook):
-    """Make a resumed training equal an uninterrupted one, bit for bit.
-
-    Saves the states of all random generators with each checkpoint and restores them before the first step. The message
-    hub is left out: it only smooths the log, and it is the one thing that would need unpickling.
-    """
-
-    priority = "VERY_LOW"
-
-    def __init__(self) -> None:
-        self.restored: dict | None = None
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the generators' states."""
-        numpy_state = np.random.get_state(legacy=False)
-        checkpoint["random"] = {
-            "python": random.getstate(),
-            "numpy": {**numpy_state, "state": {k: np.asarray(v).tolist() for k, v in numpy_state["state"].items()}},
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
-        checkpoint.pop("message_hub", None)
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the states until the loaders are set up, which draws random numbers too."""
-        self.restored = checkpoint.pop("random", None)
-        checkpoint.setdefault("message_hub", runner.message_hub.state_dict())
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Restore them, once."""
-        if self.restored is None:
-            return
-        random.setstate(self.restored["python"])
-        np.random.set_state(self.restored["numpy"])
-        torch.set_rng_state(self.restored["torch"])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(self.restored["cuda"])
-        self.restored = None
 
 
 @HOOKS.register_module()
@@ -122,6 +60,8 @@ class ProgressBar(Hook):
         self.label = label
         self.note = ""
         self.bar: Bar | None = None
+        self.paused: Bar | None = None
+        self.paused_note = ""
 
     def before_train(self, runner: Runner) -> None:
         self.bar = Bar(f"{self.label} train", runner.max_iters, runner.iter)
@@ -135,6 +75,24 @@ class ProgressBar(Hook):
 
     def after_train(self, runner: Runner) -> None:
         self.close()
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self.paused, self.paused_note = self.bar, self.note
+        if self.paused:
+            self.paused.progress.stop()  # a terminal has room for one bar
+        self.note = ""
+        self.bar = Bar(f"{self.label} validate", len(runner.val_dataloader))
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence | None = None
+    ) -> None:
+        self._advance()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        self.close()
+        self.bar, self.note = self.paused, self.paused_note
+        if self.bar:
+            self.bar.progress.start()
 
     def before_test_epoch(self, runner: Runner) -> None:
         self.note = ""

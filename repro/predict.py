@@ -21,7 +21,8 @@ from repro.experiments import Experiment
 from repro.files import atomic
 from repro.models.segmentor import FCN
 from repro.report import figures
-from repro.runner import load_config
+from repro.runner import use_ieee_fp32
+from repro.settings import load_config
 from repro.train import WEIGHTS
 from repro.weights import store
 from repro.weights.convolutionalize import as_scores
@@ -40,6 +41,7 @@ def load(name: str, weights: Path | str, options: Mapping[str, Any] | None = Non
     Raises:
         UserError: an unknown experiment, or weights that are missing or of another net.
     """
+    use_ieee_fp32()
     experiment = experiments.get(name)
     config = load_config(experiment, options).model
     scored = store.load(weights)

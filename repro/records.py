@@ -25,18 +25,19 @@ PROVENANCE = ("commit", "dirty", "versions", "device", "threads", "precision", "
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was scored. `ids_sha256` is `ids_sha256` of its images; `classes` names each head's classes in order."""
+    """What was scored: `ids_sha256` of its ids, `content_sha256` of its images and labels, each head's classes."""
 
     name: str
     split: str
     images: int
     ids_sha256: str
+    content_sha256: str
     classes: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """SHA-256 of the weights file and of the file its training started from (None: from no file of this suite)."""
+    """Digest of the weights' tensors and of those that their training started from (None: from none)."""
 
     sha256: str
     parent_sha256: str | None
@@ -284,6 +285,7 @@ def _parse(data: Any, where: str) -> Record:
     text(dataset.split, word, "dataset.split")
     need(dataset.images, int, "dataset.images")
     text(dataset.ids_sha256, hexadecimal, "dataset.ids_sha256")
+    text(dataset.content_sha256, hexadecimal, "dataset.content_sha256")
     weights = Weights(**keys(data["weights"], [f.name for f in fields(Weights)], "weights"))
     text(weights.sha256, hexadecimal, "weights.sha256")
     if weights.parent_sha256 is not None:

@@ -10,20 +10,22 @@ from mmseg.registry import DATASETS
 from rich.console import Console
 
 from repro import experiments, listing, records
+from repro.data.splits import content_sha256
 from repro.data.transforms import read_image, read_label
 from repro.errors import UserError
 from repro.evaluate import evaluate
 from repro.experiments import Experiment
 from repro.files import atomic
 from repro.predict import label_image, load
-from repro.prepare import prepare
+from repro.prepare import prepare_sample
 from repro.report import figures, render
 from repro.report.layouts import LAYOUTS
-from repro.runner import config_sha256, dataset_name, dataset_root, find_setting, load_config
+from repro.settings import config_sha256, find_setting, load_config
 from repro.train import WEIGHTS, train
 from repro.weights import store
 
 PICTURES = 6  # rows of the grid
+COLUMNS = ("fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16")
 
 
 def reproduce(
@@ -45,23 +47,26 @@ def reproduce(
     stages = experiments.chain(group)
     known = applicable(options or {}, stages)
     if group == "sample" and data_root is None:
-        prepare("sample")
-    measured = []
+        prepare_sample()
+    scored: dict[Experiment, records.Record] = {}
     for number, experiment in enumerate(stages, start=1):
         console.rule(f"{number}/{len(stages)}  {experiment.name}", align="left")
         own = known[experiment.name]
         weights = train(experiment, work_dirs=work_dirs, data_root=data_root, options=own, seed=seed)
-        config = load_config(experiment, own, seed)
+        config = load_config(experiment, own, seed, data_root)
         if "test_evaluator" not in config:
             continue
-        record = earlier_record(experiment, config, weights, work_dirs, data_root) or evaluate(
-            experiment, work_dirs=work_dirs, data_root=data_root, options=own, seed=seed
+        record = earlier_record(experiment, config, weights, work_dirs) or evaluate(
+            experiment, work_dirs=work_dirs, data_root=data_root, options=own
         )
         if record:
             listing.print_scores(record)
-        measured.append((experiment, own))
+            scored[experiment] = record
+    listing.print_gains(scored)
     picture = work_dirs / group / "predictions.png"
-    draw_grid(measured, picture, work_dirs=work_dirs, data_root=data_root)
+    shown = [experiment for experiment in scored if Path(experiment.name).name in COLUMNS] or list(scored)
+    columns = [(experiment, known[experiment.name]) for experiment in shown]
+    draw_grid(columns, picture, work_dirs=work_dirs, data_root=data_root)
     made = f"records: {work_dirs / 'records'}   pictures: {picture}"
     if group in LAYOUTS:
         text = render.render(group, records_folders=[work_dirs / "records"])
@@ -89,18 +94,13 @@ def applicable(options: Mapping[str, Any], stages: Sequence[Experiment]) -> dict
     return known
 
 
-def earlier_record(
-    experiment: Experiment, config: Config, weights: Path, work_dirs: Path, data_root: Path | None
-) -> records.Record | None:
+def earlier_record(experiment: Experiment, config: Config, weights: Path, work_dirs: Path) -> records.Record | None:
     """The record that scored these very weights in this very way, if there is one."""
-    sought = (
-        experiment.name,
-        store.load(weights).sha256,
-        config_sha256(config),
-        dataset_name(config, "test_dataloader", data_root),
-    )
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    content = content_sha256(dataset.get_data_info(index) for index in range(len(dataset)))
+    sought = (experiment.name, store.load(weights).sha256, config_sha256(config), content)
     for record in records.read_all(work_dirs / "records"):
-        if (record.experiment, record.weights.sha256, record.config_sha256, record.dataset.name) == sought:
+        if (record.experiment, record.weights.sha256, record.config_sha256, record.dataset.content_sha256) == sought:
             return record
     return None
 
@@ -108,20 +108,21 @@ def earlier_record(
 def draw_grid(
     stages: Sequence[tuple[Experiment, dict[str, Any]]], path: Path, *, work_dirs: Path, data_root: Path | None
 ) -> None:
-    """Draw image | truth | each net's labels, for evenly spaced images of the validation split.
+    """Draw image | truth | each net's labels, for evenly spaced images of the split that is scored.
 
     Args:
         stages: experiments, each with the options it was trained with.
     """
-    config = load_config(stages[0][0])
-    root = dataset_root(config, "val_dataloader", data_root)
-    dataset = DATASETS.build({**config.val_dataloader.dataset, "data_root": str(root)})
-    nets = [load(str(experiment.path), work_dirs / experiment.name / WEIGHTS, own) for experiment, own in stages]
-    rows = []
-    for index in np.linspace(0, len(dataset) - 1, PICTURES).astype(int):
-        item = dataset.get_data_info(int(index))
-        image = read_image(item["img_path"])
-        truth = read_label(item["seg_map_path"], len(dataset.metainfo["classes"]))
-        rows.append([image[..., ::-1], truth, *(label_image(net, image) for net in nets)])
+    config = load_config(*stages[0], data_root=data_root)
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    items = [dataset.get_data_info(int(index)) for index in np.linspace(0, len(dataset) - 1, PICTURES)]
+    images = [read_image(item["img_path"]) for item in items]
+    columns = [
+        [image[..., ::-1] for image in images],
+        [read_label(item["seg_map_path"], len(dataset.metainfo["classes"])) for item in items],
+    ]
+    for experiment, own in stages:  # one net in memory at a time
+        net = load(str(experiment.path), work_dirs / experiment.name / WEIGHTS, own)
+        columns.append([label_image(net, image) for image in images])
     titles = ["image", "truth", *(experiment.name.split("/")[1] for experiment, _ in stages)]
-    figures.grid(rows, path, palette=dataset.metainfo["palette"], titles=titles)
+    figures.grid(list(zip(*columns, strict=True)), path, palette=dataset.metainfo["palette"], titles=titles)

@@ -5,16 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
+from mmseg.registry import DATASETS, MODELS
 from torch import Tensor
 
-from repro import runner as runners
+from repro import provenance
+from repro.data.splits import check_disjoint, content_sha256, read_ids
 from repro.errors import UserError
 from repro.experiments import Experiment, data_folder
 from repro.files import atomic
-from repro.hooks import RESUME
 from repro.models.classifier import Classifier
+from repro.resume import RESUME
+from repro.runner import build_runner
+from repro.settings import config_sha256, dataset_name, load_config
 from repro.weights import store
 from repro.weights.convolutionalize import convolutionalize
 
@@ -48,16 +53,17 @@ def train(
         UserError: no parent, weights of another net, an unusable dataset, or a folder that holds a run with other
             settings.
     """
-    config = runners.load_config(experiment, options, seed)
+    config = load_config(experiment, options, seed, data_root)
     work_dir = work_dirs / experiment.name
     parent_path = start or parent_weights(experiment, work_dirs)
     parent = store.load(parent_path) if parent_path else None
     stage = {
         "experiment": experiment.name,
-        "config_sha256": runners.config_sha256(config),
+        "config_sha256": config_sha256(config),
         "parent_sha256": parent.sha256 if parent else None,
         "seed": config.randomness.seed,
-        "dataset": runners.dataset_name(config, "train_dataloader", data_root),
+        "dataset": dataset_name(config, "train_dataloader"),
+        "content_sha256": check_training_set(config),
     }
     target, checkpoints = work_dir / WEIGHTS, find_checkpoints(work_dir)
     if target.is_file() or checkpoints:
@@ -65,28 +71,54 @@ def train(
     if target.is_file():
         return target
 
-    runner = runners.build_runner(config, experiment, work_dir, data_root, launcher, "train")
+    runner = build_runner(config, experiment, work_dir, launcher, "train")
     if checkpoints:
+        # `resume:` is read by our own reader; `resume=True` in the config would let mmengine unpickle the file
         runner._resume, runner._load_from = True, f"{RESUME}{checkpoints[-1]}"
     elif parent and parent_path:
-        store.hand_on(parent, _bare(runner), parent_path)
+        store.hand_on(parent, bare_model(runner), parent_path)
     if is_main_process():
         with atomic(work_dir / STAGE) as temporary:
             temporary.write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
     runner.train()
     if is_main_process():
         weights = store.Weights(
-            tensors=_tensors(_bare(runner), config),
+            tensors=_tensors(bare_model(runner), config),
             experiment=experiment.name,
             config_sha256=stage["config_sha256"],
             parent_sha256=stage["parent_sha256"],
-            training={"iterations": runner.max_iters, "seed": config.randomness.seed},
+            faithful=(
+                stage["config_sha256"] == config_sha256(load_config(experiment))
+                and data_root is None
+                and runner.world_size == 1  # more processes see more images a step
+                and (parent is None or (parent.faithful and parent.experiment == experiment.starts_from))
+            ),
+            training={
+                "iterations": runner.max_iters,
+                "seed": config.randomness.seed,
+                "dataset": stage["dataset"],
+                "content_sha256": stage["content_sha256"],
+                "provenance": provenance.collect(config.randomness.seed, device_of(bare_model(runner))),
+            },
         )
         store.save(weights, target)
-        for leftover in find_checkpoints(work_dir):
-            leftover.unlink()
-        (work_dir / "last_checkpoint").unlink(missing_ok=True)
+        for leftover in [*find_checkpoints(work_dir), work_dir / "last_checkpoint"]:
+            leftover.unlink(missing_ok=True)
     return target
+
+
+def check_training_set(config: Config) -> str:
+    """Hash the images and labels that a stage trains on, after making sure that none of them is validated on.
+
+    Raises:
+        UserError: an unusable dataset, or one that shares images with the validation split.
+    """
+    trained = DATASETS.build(config.train_dataloader.dataset)
+    items = [trained.get_data_info(index) for index in range(len(trained))]
+    if config.get("val_dataloader"):
+        validated = config.val_dataloader.dataset
+        check_disjoint((item["img_id"] for item in items), read_ids(Path(validated.data_root) / validated.ann_file))
+    return content_sha256(items)
 
 
 def parent_weights(experiment: Experiment, work_dirs: Path) -> Path | None:
@@ -130,15 +162,18 @@ def _refuse_other_run(work_dir: Path, stage: dict[str, Any]) -> None:
         )
 
 
-def _bare(runner: Runner) -> Any:
+def bare_model(runner: Runner) -> Any:
     """The model without the wrapper that several processes put around it."""
     return getattr(runner.model, "module", runner.model)
 
 
-def _tensors(model: Any, config: Any) -> dict[str, Tensor]:
+def device_of(model: Any) -> str:
+    """The device that a model's parameters lie on, as torch names it."""
+    return str(next(model.parameters()).device)
+
+
+def _tensors(model: Any, config: Config) -> dict[str, Tensor]:
     """What a stage hands on; a classifier's fully connected layers leave it as convolutions."""
     if not isinstance(model, Classifier):
         return model.state_dict()
-    from mmseg.registry import MODELS
-
     return convolutionalize(model, MODELS.build(config.model.backbone))

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from repro.errors import UserError
+from repro.files import sha256 as file_sha256
 
 NAMED = 10  # an error names at most so many ids, so that it stays one readable line
 
@@ -44,6 +45,20 @@ def read_ids(path: Path | str) -> list[str]:
 def ids_sha256(ids: Iterable[str]) -> str:
     """SHA-256, in hex, of the sorted ids, one a line, with a final newline: the name of a split, whatever its order."""
     return hashlib.sha256("".join(f"{image_id}\n" for image_id in sorted(ids)).encode()).hexdigest()
+
+
+def content_sha256(items: Iterable[Mapping[str, str]]) -> str:
+    """SHA-256, in hex, of a split's ids, images and labels, byte by byte, whatever their order.
+
+    Args:
+        items: with `img_id`, `img_path` and `seg_map_path` each; of several items of one image one counts.
+    """
+    files = {item["img_id"]: (item["img_path"], item["seg_map_path"]) for item in items}
+    digest = hashlib.sha256()
+    for image_id in sorted(files):
+        hashes = [file_sha256(path) for path in files[image_id]]
+        digest.update(f"{image_id} {' '.join(hashes)}\n".encode())
+    return digest.hexdigest()
 
 
 def seg11valid(voc_val: Iterable[str], sbd_train: Iterable[str]) -> list[str]:

@@ -75,8 +75,8 @@ class VOC2011(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         if self.data_root and not Path(self.data_root).is_dir():
             raise UserError(
-                f"the folder {self.data_root} is missing; run `repro prepare voc2011` (--sample draws a small "
-                "stand-in), or correct data_root"
+                f"the folder {self.data_root} is missing; run `repro prepare {Path(self.data_root).name}`, or name "
+                "another with --data"
             )
         shared = {"label_map": self.label_map, "reduce_zero_label": self.reduce_zero_label}
         items = []

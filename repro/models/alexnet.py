@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from mmseg.registry import MODELS
 from torch import nn
 
+from repro.models.normalization import LocalResponseNorm
 from repro.models.trunk import Trunk, scaled
 
 OUTPUTS = {"pool1": "norm1", "pool2": "norm2", "fc7": "drop7"}
@@ -36,11 +37,11 @@ def _layers(in_channels: int, width: float, padding: int, dropout: float) -> Ite
     yield "conv1", nn.Conv2d(in_channels, w96, 11, stride=4, padding=padding)
     yield "relu1", nn.ReLU(inplace=True)
     yield "pool1", nn.MaxPool2d(3, 2, ceil_mode=True)
-    yield "norm1", nn.LocalResponseNorm(5)
+    yield "norm1", LocalResponseNorm(5)
     yield "conv2", nn.Conv2d(w96, w256, 5, padding=2, groups=2)
     yield "relu2", nn.ReLU(inplace=True)
     yield "pool2", nn.MaxPool2d(3, 2, ceil_mode=True)
-    yield "norm2", nn.LocalResponseNorm(5)
+    yield "norm2", LocalResponseNorm(5)
     yield "conv3", nn.Conv2d(w256, w384, 3, padding=1)
     yield "relu3", nn.ReLU(inplace=True)
     yield "conv4", nn.Conv2d(w384, w384, 3, padding=1, groups=2)

@@ -6,7 +6,7 @@ alone, and this module derives it. No offset of any net is written down anywhere
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -121,6 +121,23 @@ def parallel(branches: Iterable[Geometry]) -> Geometry:
         receptive_field=max(branch.receptive_field for branch in branches),
         convolutions=max(branch.convolutions for branch in branches),
     )
+
+
+def smallest_input(layers: Sequence[nn.Module]) -> int:
+    """Pixels a side that a chain of layers needs to give one unit.
+
+    Containers count by what they need to keep one unit alive: their layers keep the size.
+    """
+    needed = 1
+    for layer in reversed(layers):
+        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+            kernel, stride, padding = (_square(layer, name) for name in ("kernel_size", "stride", "padding"))
+            if getattr(layer, "ceil_mode", False):  # the last window may hang over the edge, by all but one pixel
+                needed = stride * (needed - 2) + kernel + 1 - 2 * padding
+            else:
+                needed = stride * (needed - 1) + kernel - 2 * padding
+            needed = max(1, needed)
+    return needed
 
 
 def trace(module: nn.Module) -> Geometry:

@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from repro.models import geometry
+from repro.models.normalization import LocalResponseNorm
 from repro.models.trunk import Trunk, scaled
 
 OUTPUTS = {"pool1": "pool1/norm1", "pool2": "pool2/3x3_s2", "pool3": "pool3/3x3_s2", "inception_5b": "drop"}
@@ -94,7 +95,6 @@ class GoogLeNet(Trunk):
         super().__init__(
             _layers(in_channels, width, padding, dropout),
             OUTPUTS,
-            smallest_input=31,
             classifier_pool=nn.AvgPool2d(7, 1),
         )
 
@@ -104,12 +104,12 @@ def _layers(in_channels: int, width: float, padding: int, dropout: float) -> Ite
     yield "conv1/7x7_s2", nn.Conv2d(in_channels, w64, 7, stride=2, padding=padding)
     yield "conv1/relu_7x7", nn.ReLU(inplace=True)
     yield "pool1/3x3_s2", nn.MaxPool2d(3, 2, ceil_mode=True)
-    yield "pool1/norm1", nn.LocalResponseNorm(5)
+    yield "pool1/norm1", LocalResponseNorm(5)
     yield "conv2/3x3_reduce", nn.Conv2d(w64, w64, 1)
     yield "conv2/relu_3x3_reduce", nn.ReLU(inplace=True)
     yield "conv2/3x3", nn.Conv2d(w64, w192, 3, padding=1)
     yield "conv2/relu_3x3", nn.ReLU(inplace=True)
-    yield "conv2/norm2", nn.LocalResponseNorm(5)
+    yield "conv2/norm2", LocalResponseNorm(5)
     yield "pool2/3x3_s2", nn.MaxPool2d(3, 2, ceil_mode=True)
     channels = w192
     names = list(INCEPTIONS)

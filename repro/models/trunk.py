@@ -7,7 +7,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from repro.models.geometry import Geometry, trace
+from repro.models.geometry import Geometry, smallest_input, trace
 
 PIXEL_SPREAD = 64  # about the standard deviation of natural images' pixels in 0..255
 
@@ -20,7 +20,6 @@ class Trunk(nn.Sequential):
     Args:
         layers: pairs of name and module, from the image up.
         outputs: the maps that `forward` hands out, the coarsest last: name of the map, name of the layer it leaves.
-        smallest_input: smaller images are padded with zeros, right and bottom, to this many pixels a side.
         classifier_pool: what the classifier has between the trunk and its last layer; a net that scores every
             place leaves it out.
     """
@@ -29,12 +28,11 @@ class Trunk(nn.Sequential):
         self,
         layers: Iterable[tuple[str, nn.Module]],
         outputs: dict[str, str],
-        smallest_input: int = 1,
         classifier_pool: nn.Module | None = None,
     ) -> None:
         super().__init__(OrderedDict(layers))
         self.outputs = outputs
-        self.smallest_input = smallest_input
+        self.smallest_input = smallest_input(list(self))
         # In a tuple, and so no submodule: the fully convolutional net does not have it.
         self.classifier_pool = (classifier_pool or nn.Identity(),)
         self.initialize()
@@ -51,7 +49,7 @@ class Trunk(nn.Sequential):
             convolutions[0].weight /= PIXEL_SPREAD
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Maps by name.
+        """Maps by name. An image too small for the layers is first padded with zeros, right and bottom.
 
         Args:
             image: (N, C, H, W), preprocessed.

@@ -39,8 +39,9 @@ class Selection:
             return f"{found.images} images instead of {self.images}"
         if self.ids_sha256 is not None and found.ids_sha256 != self.ids_sha256:
             return "another list of images"
-        if self.clean and record.provenance["dirty"] is not False:
-            return "dirty tree" if record.provenance["dirty"] else "commit unknown"
+        for what, where in (("scored", record.provenance), ("trained", record.training.get("provenance", {}))):
+            if self.clean and where.get("dirty") is not False:
+                return f"{what} from a dirty tree" if where.get("dirty") else f"{what} from an unknown commit"
         return None
 
 
@@ -65,7 +66,7 @@ SELECTIONS = {
             images=1111,
             clean=True,
         ),
-        Selection("sample", "the drawn dataset `sample`", dataset="sample"),
+        Selection("sample", "the 100 drawn images of `sample`", dataset="sample", split="seg11valid", images=100),
     )
 }
 

@@ -8,6 +8,7 @@ import pickle
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,9 @@ class Weights:
         config_sha256: hash of its settings.
         parent_sha256: digest of the weights that it started from.
         source, licence: for weights that come from elsewhere.
-        training: iterations, seed and the like, as plain numbers and strings.
+        faithful: whether they were trained as the experiment's card says, from faithful parents. Only such weights
+            answer claims.
+        training: how they were trained, as plain values: iterations, seed, dataset and its hash, provenance.
     """
 
     tensors: dict[str, Tensor]
@@ -37,7 +40,8 @@ class Weights:
     parent_sha256: str | None = None
     source: str = ""
     licence: str = ""
-    training: dict[str, int | float | str] = field(default_factory=dict)
+    faithful: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:

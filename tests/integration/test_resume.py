@@ -24,7 +24,9 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def options(tiny: dict[str, Any]) -> dict[str, Any]:
-    return tiny | {"train_cfg.max_iters": STEPS, "default_hooks.checkpoint.interval": 2}
+    """Dropout makes the random state matter, whatever the experiment has."""
+    dropout = {"model.backbone.dropout": 0.5}
+    return tiny | dropout | {"train_cfg.max_iters": STEPS, "default_hooks.checkpoint.interval": 2}
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def record(found, **changes) -> Record:
         experiment="voc2011/fcn16s_vgg16",
         recipe="release",
         claims=["caffe_release/voc2011/FCN-16s"],
-        dataset=Dataset("voc2011", "seg11valid", 4, ids_sha256(found.ids), {"semantic": ["a", "b", "c"]}),
+        dataset=Dataset("voc2011", "seg11valid", 4, ids_sha256(found.ids), "0" * 64, {"semantic": ["a", "b", "c"]}),
         confusion={"semantic": found.total()},
         weights=Weights("b" * 64, None, "voc2011/fcn16s_vgg16"),
         config_sha256="c" * 64,
@@ -89,9 +89,8 @@ def test_round_trip(written):
 
 def test_two_heads(tmp_path):
     semantic, geometric = images(1), images(2, classes=2)
-    dataset = Dataset(
-        "siftflow", "test", 4, ids_sha256(semantic.ids), {"semantic": ["a", "b", "c"], "geometric": ["d", "e"]}
-    )
+    classes = {"semantic": ["a", "b", "c"], "geometric": ["d", "e"]}
+    dataset = Dataset("siftflow", "test", 4, ids_sha256(semantic.ids), "0" * 64, classes)
     confusion = {"semantic": semantic.total(), "geometric": geometric.total()}
     both = {"semantic": semantic, "geometric": geometric}
     path = records.write(record(semantic, dataset=dataset, confusion=confusion), both, tmp_path)

@@ -30,6 +30,7 @@ def short_split(monkeypatch):
     """Let 40 drawn ids pass for seg11valid, so that small records can fill a cell."""
     rule = replace(SELECTIONS["full_split"], images=len(VALID), ids_sha256=ids_sha256(VALID))
     monkeypatch.setitem(layouts.SELECTIONS, "full_split", rule)
+    monkeypatch.setitem(layouts.SELECTIONS, "sample", replace(SELECTIONS["sample"], images=len(VALID)))
 
 
 def confusions(seed=0, ids=VALID, accuracy=0.7, classes=4):
@@ -41,18 +42,28 @@ def confusions(seed=0, ids=VALID, accuracy=0.7, classes=4):
     return ImageConfusions.from_matrices(found, classes)
 
 
-def put(folder, seed=1, found=None, dataset="voc2011", split="seg11valid", dirty=False, when="01", **changes):
+def put(
+    folder,
+    seed=1,
+    found=None,
+    dataset="voc2011",
+    split="seg11valid",
+    dirty=False,
+    trained_dirty=False,
+    when="01",
+    **changes,
+):
     """Write a record of FCN-16s, Table 2, unless told otherwise."""
     found = confusions(seed) if found is None else found
     base = Record(
         experiment="voc2011/fcn16s_vgg16_cvpr",
         recipe="cvpr2015",
         claims=["cvpr2015/table2/FCN-16s"],
-        dataset=Dataset(dataset, split, len(found.ids), ids_sha256(found.ids), {"semantic": list("abcd")}),
+        dataset=Dataset(dataset, split, len(found.ids), ids_sha256(found.ids), "0" * 64, {"semantic": list("abcd")}),
         confusion={"semantic": found.total()},
         weights=Weights("b" * 64, "a" * 64, "voc2011/fcn16s_vgg16_cvpr"),
         config_sha256="c" * 64,
-        training={"iterations": 100, "seed": seed},
+        training={"iterations": 100, "seed": seed, "provenance": {"dirty": trained_dirty}},
         provenance={
             **dict.fromkeys(records.PROVENANCE),
             "commit": "0123456789abcdef",
@@ -64,7 +75,7 @@ def put(folder, seed=1, found=None, dataset="voc2011", split="seg11valid", dirty
     return records.read(records.write(replace(base, **changes), {"semantic": found}, folder))
 
 
-SAMPLE = {"experiment": "sample/fcn16s_vgg16", "recipe": "sample", "claims": [], "dataset": "sample", "split": "val"}
+SAMPLE = {"experiment": "sample/fcn16s_vgg16", "recipe": "sample", "claims": [], "dataset": "sample"}
 
 
 def parse(markdown):
@@ -257,8 +268,9 @@ def test_the_newest_record_of_a_seed_counts(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"dirty": True}, "dirty tree"),
-        ({"dirty": None}, "commit unknown"),
+        ({"dirty": True}, "scored from a dirty tree"),
+        ({"dirty": None}, "scored from an unknown commit"),
+        ({"trained_dirty": True}, "trained from a dirty tree"),
         ({"dataset": "sample"}, "dataset sample"),
         ({"split": "val"}, "split val"),
         ({"found": confusions(ids=VALID[1:])}, "39 images instead of 40"),
@@ -287,7 +299,7 @@ def test_the_sample_has_its_own_table(tmp_path):
 
 
 def test_sample_seeds_over_other_images_are_left_out(tmp_path):
-    put(tmp_path, seed=1, when="01", found=confusions(ids=VALID[:10]), **SAMPLE)
+    put(tmp_path, seed=1, when="01", found=confusions(ids=[f"other_{name}" for name in VALID]), **SAMPLE)
     put(tmp_path, seed=2, when="02", **SAMPLE)
     assert render.table("sample", [tmp_path])["seeds"].max() == 1
     assert "another list of images than the newest" in render.render("sample", [tmp_path])

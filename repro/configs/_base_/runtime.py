@@ -3,7 +3,8 @@
 from mmengine.hooks import CheckpointHook, DistSamplerSeedHook, IterTimerHook, LoggerHook, ParamSchedulerHook
 from mmengine.runner import LogProcessor
 
-from repro.hooks import ExactResume, FiniteLoss
+from repro.hooks import FiniteLoss
+from repro.resume import ExactResume
 
 default_scope = "mmseg"
 randomness = dict(seed=1337, deterministic=True)

@@ -23,6 +23,4 @@ model = dict(
 )
 train_dataloader.update(batch_size=16)
 train_dataloader.dataset.update(type=ObjectCrops, pipeline=[])
-optim_wrapper.optimizer.update(lr=1e-3)
-train_cfg.update(max_iters=300)
 experiment = dict(recipe="sample")

@@ -6,5 +6,4 @@ with read_base():
     from .fcn16s_vgg16 import *
 
 model.decode_head.update(fuse=("pool4", "pool3"))
-optim_wrapper.optimizer.update(lr=5e-4)
 experiment = dict(recipe="sample", starts_from="sample/fcn16s_vgg16")

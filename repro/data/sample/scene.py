@@ -2,7 +2,7 @@
 
 What makes them a test of skips: every object has thin parts (legs, masts, tails, antennas) that a prediction at
 stride 32 cannot follow. What keeps them honest: patches and twigs of the classes' own colours lie in the background,
-so that a pixel's colour alone does not tell its class; texture and shape do.
+so that a pixel's colour alone does not settle its class; texture and shape do.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from torch.optim import SGD
 
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=SGD, lr=2e-3, momentum=0.9, weight_decay=5e-4),
+    optimizer=dict(type=SGD, lr=1e-3, momentum=0.9, weight_decay=5e-4),
     paramwise_cfg=dict(bias_lr_mult=2, bias_decay_mult=0),
 )
-train_cfg = dict(type=IterBasedTrainLoop, max_iters=1500, val_interval=1_000_000)
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=300, val_interval=1_000_000)

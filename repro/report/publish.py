@@ -1,0 +1,52 @@
+"""Takes records into the repository, where the tables find them."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from repro import records
+from repro.errors import UserError
+from repro.files import atomic
+from repro.report.claims import checkout
+
+
+def publish(paths: Iterable[Path], machine: str, folder: Path | None = None) -> list[Path]:
+    """Copy records and their per-image files to `tables/records/<machine>`; what is there already stays as it is.
+
+    Args:
+        paths: record files, or folders of them.
+        machine: a name for the machine, of letters, digits, `_` and `-`.
+        folder: instead of the checkout's `tables/records`.
+
+    Returns:
+        The published record files.
+
+    Raises:
+        UserError: nothing to publish; a record that is broken, was measured from a dirty tree or with changed settings;
+            a file of the same name and other content. Then nothing is copied.
+    """
+    if not re.fullmatch("[A-Za-z0-9_-]+", machine):
+        raise UserError(f"{machine!r} is no name for a folder: use letters, digits, _ and -")
+    files = [file for path in paths for file in (sorted(path.glob("[!.]*.json")) if path.is_dir() else [path])]
+    if not files:
+        raise UserError("there is no record to publish")
+    found = [records.read(file) for file in files]
+    for record in found:
+        for where in (record.provenance, record.training.get("provenance", {})):
+            if where.get("dirty") is not False:
+                raise UserError(f"{record.id} is not from a clean tree: commit, then measure again")
+        if record.recipe == "changed":
+            raise UserError(f"{record.id} was measured with changed settings: it is another experiment")
+    target = (folder or checkout("tables", "records")) / machine
+    published = []
+    for file, record in zip(files, found, strict=True):
+        for source in [*(file.parent / image.name for image in record.images_file.values()), file]:
+            copy = target / source.name
+            if copy.exists() and copy.read_bytes() != source.read_bytes():
+                raise UserError(f"{copy} exists and differs: records are append-only")
+            if not copy.exists():
+                with atomic(copy) as temporary:
+                    shutil.copyfile(source, temporary)
+        published.append(target / file.name)
+    return published
