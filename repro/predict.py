@@ -104,10 +104,12 @@ def predict(
         options: the settings that were changed when the weights were trained.
 
     Raises:
-        UserError: a missing or broken image, an empty folder, two images of one name, an unknown class, or a classifier
-            asked for labels.
+        UserError: a missing or broken image, an empty folder, two images of one name, `out` among the images, an
+            unknown class, or a classifier asked for labels.
     """
     files = find_images(images)
+    if out.resolve() in {file.resolve().parent for file in files}:
+        raise UserError(f"the pictures would mix with the images in {out}, or replace them: choose another --out")
     config = load_config(experiment, options)
     meta = config.train_dataloader.dataset.type.METAINFO
     classes, palette = list(meta["classes"]), meta["palette"]

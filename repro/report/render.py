@@ -208,7 +208,10 @@ def _verdict(claim: float, ours: float, low: float, high: float) -> str:
 
 def _markdown(built: _Table) -> str:
     layout = built.layout
-    parts = [f"# {layout.title}", layout.summary + f". Filled by `{layout.command}`, rendered by `repro tables`."]
+    parts = [
+        f"# {layout.title}",
+        layout.summary + f". Measured by `{layout.command}`, taken in by `repro publish`, rendered by `repro tables`.",
+    ]
     if any(block.shape == "claims" for block in layout.blocks):
         parts.append(
             "*claim*: as printed, in percent. *ours*: from this suite's records, ± standard deviation over seeds where "

@@ -94,6 +94,8 @@ def load(path: Path | str) -> Weights:
     digest, tensors = content.pop("sha256", None), _only_tensors(path, content.pop("tensors", None))
     try:
         weights = Weights(tensors, **content)
+        if not (isinstance(weights.training, dict) and isinstance(weights.faithful, bool)):
+            raise TypeError
     except TypeError as error:
         raise UserError(f"{path} does not have the facts of a '{FORMAT}' file: fetch or train it again") from error
     if weights.sha256 != digest:

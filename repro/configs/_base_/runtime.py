@@ -17,7 +17,8 @@ default_hooks = dict(
     sampler_seed=dict(type=DistSamplerSeedHook),
     logger=dict(type=LoggerHook, interval=20, log_metric_by_epoch=False),
     param_scheduler=dict(type=ParamSchedulerHook),
-    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=4000, max_keep_ckpts=1),
+    # two, because the older one is deleted before the newer one is written
+    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=4000, max_keep_ckpts=2),
 )
 custom_hooks = [dict(type=ExactResume), dict(type=FiniteLoss)]
 log_processor = dict(type=LogProcessor, by_epoch=False, window_size=20)
