@@ -82,29 +82,31 @@ def train(
             temporary.write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
     runner.train()
     if is_main_process():
+        model = bare_model(runner)
+        measured = {"iterations": runner.max_iters, "provenance": provenance.collect(stage["seed"], device_of(model))}
         weights = store.Weights(
-            tensors=_tensors(bare_model(runner), config),
+            tensors=_tensors(model, config),
             experiment=experiment.name,
             config_sha256=stage["config_sha256"],
             parent_sha256=stage["parent_sha256"],
-            faithful=(
-                stage["config_sha256"] == config_sha256(load_config(experiment))
-                and data_root is None
-                and runner.world_size == 1  # more processes see more images a step
-                and (parent is None or (parent.faithful and parent.experiment == experiment.starts_from))
-            ),
-            training={
-                "iterations": runner.max_iters,
-                "seed": config.randomness.seed,
-                "dataset": stage["dataset"],
-                "content_sha256": stage["content_sha256"],
-                "provenance": provenance.collect(config.randomness.seed, device_of(bare_model(runner))),
-            },
+            faithful=data_root is None
+            and runner.world_size == 1  # more processes see more images a step
+            and follows_card(experiment, stage["config_sha256"], parent),
+            training=measured | {name: stage[name] for name in ("seed", "dataset", "content_sha256")},
         )
         store.save(weights, target)
         for leftover in [*find_checkpoints(work_dir), work_dir / "last_checkpoint"]:
             leftover.unlink(missing_ok=True)
     return target
+
+
+def follows_card(experiment: Experiment, digest: str, parent: store.Weights | None) -> bool:
+    """Whether settings of this hash and a parent are those of the experiment's card, and the parent follows its own."""
+    if digest != config_sha256(load_config(experiment)):
+        return False
+    if parent is None:
+        return experiment.starts_from is None
+    return parent.faithful and parent.experiment == experiment.starts_from
 
 
 def check_training_set(config: Config) -> str:

@@ -21,8 +21,15 @@ def read_image(path: Path | str) -> np.ndarray:
     Raises:
         UserError: the file is missing, truncated or no image.
     """
-    rgb = _decode(path, "image", lambda image: image.convert("RGB"))
+    rgb = _decode(path, "image", _to_rgb)
     return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """As 8-bit RGB; 16-bit grey, which PIL would clip at 255, is scaled."""
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    return image.convert("RGB")
 
 
 def read_label(path: Path | str, num_classes: int) -> np.ndarray:

@@ -126,3 +126,9 @@ def test_a_subset_of_the_classes_maps_the_labels(folder):
     save(np.tile(np.array([0, 8, 12, 255], np.uint8), (30, 10)))(folder / "SegmentationClass/a.png")
     item = dataset(folder, metainfo={"classes": ("background", "dog")})[0]
     assert item["data_samples"].gt_sem_seg.data[0, 0, :4].tolist() == [0, 255, 1, 255]
+
+
+def test_a_16_bit_grey_image_is_scaled_not_clipped(tmp_path):
+    deep = np.linspace(0, 65535, 60).astype(np.uint16).reshape(6, 10)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), np.stack([deep // 256] * 3, axis=-1))

@@ -1,0 +1,111 @@
+"""Which measurements may answer a claim: those of weights trained as their card says, from parents that were, scored
+on the experiment's own data. Every other way to the same tensors leads to a record marked "changed".
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from mmseg.registry import MODELS
+
+import repro.models  # noqa: F401
+from repro import experiments
+from repro.data.splits import content_sha256
+from repro.errors import UserError
+from repro.evaluate import evaluate
+from repro.experiments import read_card
+from repro.settings import config_sha256, load_config
+from repro.train import follows_card, train
+from repro.weights import store
+
+NAME = "sample/fcn16s_vgg16"
+PARENT = "sample/fcn32s_vgg16"
+
+
+@pytest.fixture
+def faithful(drawn, monkeypatch) -> store.Weights:
+    """Weights as the finished training of the unchanged experiment would leave them; its data folder is `drawn`."""
+    monkeypatch.setenv("REPRO_DATA", str(drawn.parent))
+    config = load_config(experiments.get(NAME))
+    torch.manual_seed(0)
+    tensors = MODELS.build(config.model).state_dict()
+    training = {"iterations": 800, "seed": 1337}
+    return store.Weights(tensors, NAME, config_sha256(config), "a" * 64, faithful=True, training=training)
+
+
+def score(weights, folder, **changes):
+    store.save(weights, folder / "w.pth")
+    return evaluate(experiments.get(NAME), work_dirs=folder, weights=folder / "w.pth", **changes)
+
+
+def test_weights_of_the_unchanged_experiment_count(faithful, tmp_path):
+    assert score(faithful, tmp_path).recipe == "sample"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"faithful": False}, {"experiment": PARENT}, {"config_sha256": "0" * 64}, {"experiment": "", "config_sha256": ""}],
+)
+def test_weights_of_another_making_do_not(faithful, tmp_path, change):
+    record = score(replace(faithful, **change), tmp_path)
+    assert (record.recipe, record.claims) == ("changed", [])
+
+
+def test_a_plain_state_dict_does_not(faithful, tmp_path):
+    torch.save(faithful.tensors, tmp_path / "plain.pth")
+    record = evaluate(experiments.get(NAME), work_dirs=tmp_path, weights=tmp_path / "plain.pth")
+    assert record.recipe == "changed"
+
+
+def test_other_data_or_settings_at_scoring_do_not(faithful, tmp_path, drawn):
+    assert score(faithful, tmp_path, data_root=drawn).recipe == "changed"
+    assert score(faithful, tmp_path, options={"model.decode_head.scales": {"pool4": 0.5}}).recipe == "changed"
+
+
+def test_a_child_follows_its_card_only_if_its_parents_did():
+    child = experiments.get(NAME)
+    digest = config_sha256(load_config(child))
+    parent = store.Weights({}, PARENT, faithful=True)
+    assert follows_card(child, digest, parent)
+    assert not follows_card(child, digest, replace(parent, faithful=False))
+    assert not follows_card(child, digest, replace(parent, experiment="sample/classifier_vgg16"))
+    assert not follows_card(child, digest, None)
+    assert not follows_card(child, config_sha256(load_config(child, {"train_cfg.max_iters": 10})), parent)
+    assert follows_card(child, config_sha256(load_config(child, seed=7)), parent), "a seed is no other experiment"
+
+
+def test_a_user_file_takes_neither_the_name_nor_the_claims_of_the_suite(tmp_path):
+    copy = tmp_path / "voc2011" / "fcn16s_vgg16.py"
+    copy.parent.mkdir()
+    copy.write_text(experiments.get("voc2011/fcn16s_vgg16").path.read_text())
+    card = read_card(copy)
+    assert card.name == "local/fcn16s_vgg16" and card.claims == ()
+
+
+def test_training_on_images_that_are_validated_on_is_refused(trained, drawn, tiny, tmp_path):
+    options = tiny | {
+        "train_dataloader.dataset.ann_file": "ImageSets/Segmentation/val.txt",
+        "train_dataloader.dataset.data_prefix.seg_map_path": "SegmentationClass",
+    }
+    with pytest.raises(UserError, match=r"6 validation images are also trained on: 2011_0000"):
+        train(
+            experiments.get(PARENT),
+            work_dirs=tmp_path,
+            data_root=drawn,
+            start=trained / "sample/classifier_vgg16/weights.pth",
+            options=options,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_content_hash_sees_every_byte_and_no_order(tmp_path):
+    items = []
+    for name in "ab":
+        paths = [tmp_path / f"{name}.{suffix}" for suffix in ("jpg", "png")]
+        for path in paths:
+            path.write_text(path.name)
+        items.append({"img_id": name, "img_path": str(paths[0]), "seg_map_path": str(paths[1])})
+    before = content_sha256(items)
+    assert content_sha256(items[::-1]) == before == content_sha256([*items, items[0]])
+    (tmp_path / "b.png").write_text("b.pnh")
+    assert content_sha256(items) != before

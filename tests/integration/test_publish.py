@@ -1,0 +1,63 @@
+"""Taking records into tables/records: whole, from a clean tree, never over another."""
+
+from dataclasses import replace
+
+import pytest
+
+from repro import records
+from repro.errors import UserError
+from repro.report.publish import publish
+
+
+@pytest.fixture
+def measured(trained, tmp_path):
+    """Write the chain's record of FCN-16s again, as if it had been measured so; returns its file."""
+    (record,) = [r for r in records.read_all(trained / "records") if r.experiment == "sample/fcn16s_vgg16"]
+
+    def write(recipe="sample", scored_dirty=False, trained_dirty=False):
+        again = replace(
+            record,
+            recipe=recipe,
+            provenance=record.provenance | {"commit": "c" * 40, "dirty": scored_dirty},
+            training=record.training | {"provenance": {"dirty": trained_dirty}},
+        )
+        return records.write(again, {"semantic": record.images()}, tmp_path / "work" / "records")
+
+    return write
+
+
+def test_a_clean_record_is_copied_with_its_images_and_once(measured, tmp_path):
+    file = measured()
+    (copy,) = publish([file], "desk", tmp_path / "tables")
+    assert copy == tmp_path / "tables" / "desk" / file.name
+    assert records.read(copy).images().total().sum() > 0
+    assert publish([file.parent], "desk", tmp_path / "tables") == [copy]
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"scored_dirty": True}, "not from a clean tree"),
+        ({"trained_dirty": None}, "not from a clean tree"),
+        ({"recipe": "changed"}, "changed settings"),
+    ],
+)
+def test_other_records_are_refused_and_nothing_is_copied(measured, tmp_path, how, why):
+    good = measured()
+    with pytest.raises(UserError, match=why):
+        publish([good, measured(**how)], "desk", tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_nothing_is_overwritten(measured, tmp_path):
+    file = measured()
+    (copy,) = publish([file], "desk", tmp_path / "tables")
+    copy.write_text("{}")
+    with pytest.raises(UserError, match="append-only"):
+        publish([file], "desk", tmp_path / "tables")
+    assert copy.read_text() == "{}"
+
+
+def test_bad_arguments_are_one_line(command, tmp_path):
+    assert "no record" in command("publish", tmp_path, "--machine", "desk").complaint
+    assert "no name for a folder" in command("publish", tmp_path, "--machine", "../desk").complaint
