@@ -87,6 +87,7 @@ class Block:
     `shape` says how it prints: `claims` a line for each net and metric, `scores` a line for each net.
     `recipe` names the schedule whose records it takes: a record answers only claims of its own recipe.
     `printed_only` are columns of claims that stand as printed and that no record measures.
+    `command` measures it, where that is another than the layout's.
     """
 
     title: str
@@ -98,6 +99,7 @@ class Block:
     printed_only: tuple[str, ...] = ()
     absent: Absent = "present"
     footnotes: tuple[str, ...] = ()
+    command: str = ""
 
     def refuses(self, record: Record) -> str | None:
         """Why a record does not fill a cell here, in a few words: another recipe, or what the selection says."""
@@ -179,6 +181,21 @@ SAMPLE = Layout(
             recipe="sample",
             shape="scores",
             footnotes=("Drawn images: these numbers compare with no claim of any paper.",),
+        ),
+        Block(
+            title="Controls: the same further training of FCN-32s without the skip",
+            rows=(
+                Row("FCN-16s, pool4's score kept at zero", experiment="ablations/fcn16s_sample_zero_skip"),
+                Row("FCN-32s trained on at that rate", experiment="ablations/fcn32s_sample_lower_rate"),
+            ),
+            metrics=METRICS,
+            selection="sample",
+            recipe="sample",
+            shape="scores",
+            footnotes=(
+                "Both start where FCN-16s starts. What they gain on FCN-32s is not owed to the skip (section 4.2).",
+            ),
+            command="repro reproduce ablations",
         ),
     ),
 )

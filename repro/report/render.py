@@ -276,7 +276,7 @@ def _sources(layout: Layout, block: Block, taken: list[Record], left_out: list[t
     lines = [f"Records taken (`{rule.name}`: {rule.text}):", ""]
     lines += [f"- `{r.id}`: {_commit(r)}, {r.provenance['device']}, {r.dataset.images} images" for r in taken]
     if not taken:
-        lines = [f"No records yet: run `{layout.command}` (takes `{rule.name}`: {rule.text})."]
+        lines = [f"No records yet: run `{block.command or layout.command}` (takes `{rule.name}`: {rule.text})."]
     if left_out:
         lines += ["", "Left out:", "", *(f"- `{record.id}`: {reason}" for record, reason in left_out)]
     return "\n".join(lines)

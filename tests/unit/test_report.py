@@ -384,7 +384,7 @@ def test_the_index_counts_measured_cells(tmp_path):
     render.render_all(tmp_path / "out", records_folders=[tmp_path / "r"])
     text = (tmp_path / "out" / "README.md").read_text()
     assert "4 of 24 cells" in text
-    assert "0 of 12 cells" in text
+    assert "0 of 20 cells" in text
     for layout in LAYOUTS.values():
         assert f"({layout.name}.md)" in text
         assert f"`{layout.command}`" in text
