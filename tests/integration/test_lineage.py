@@ -35,7 +35,9 @@ def faithful(drawn, monkeypatch) -> store.Weights:
 
 def score(weights, folder, **changes):
     store.save(weights, folder / "w.pth")
-    return evaluate(experiments.get(NAME), work_dirs=folder, weights=folder / "w.pth", **changes)
+    record = evaluate(experiments.get(NAME), work_dirs=folder, weights=folder / "w.pth", **changes)
+    assert record is not None
+    return record
 
 
 def test_weights_of_the_unchanged_experiment_count(faithful, tmp_path):
@@ -54,7 +56,7 @@ def test_weights_of_another_making_do_not(faithful, tmp_path, change):
 def test_a_plain_state_dict_does_not(faithful, tmp_path):
     torch.save(faithful.tensors, tmp_path / "plain.pth")
     record = evaluate(experiments.get(NAME), work_dirs=tmp_path, weights=tmp_path / "plain.pth")
-    assert record.recipe == "changed"
+    assert record is not None and record.recipe == "changed"
 
 
 def test_other_data_or_settings_at_scoring_do_not(faithful, tmp_path, drawn):
