@@ -12,7 +12,7 @@ from repro.errors import UserError
 from repro.files import atomic
 
 TITLES = ("image", "truth", "FCN-32s", "FCN-16s", "FCN-8s")
-VOID = (240, 240, 232)  # near white, as in the paper's figures
+VOID_COLOUR = (240, 240, 232)  # near white, as in the paper's figures
 WIDTH = 2.0  # inches a picture
 
 
@@ -30,9 +30,9 @@ def colour(labels: NDArray, palette: Sequence[Sequence[int]], void: int = 255) -
     Raises:
         UserError: a label other than void that the palette does not hold.
     """
-    table = np.full((max(256, len(palette)), 3), VOID, np.uint8)
+    table = np.full((max(256, len(palette)), 3), VOID_COLOUR, np.uint8)
     table[: len(palette)] = palette
-    table[void] = VOID
+    table[void] = VOID_COLOUR
     known = (labels == void) | ((labels >= 0) & (labels < len(palette)))
     if not known.all():
         raise UserError(f"the label map holds {labels[~known][0]}, but the palette has {len(palette)} classes")

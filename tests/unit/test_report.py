@@ -432,13 +432,16 @@ def test_a_grid_is_the_same_png_each_time(tmp_path):
     with Image.open(tmp_path / "a.png") as picture:
         assert not picture.info.keys() & {"Software", "Creation Time"}
         colours = {tuple(colour) for colour in np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()}
-    assert {*palette, figures.VOID} <= colours
+    assert {*palette, figures.VOID_COLOUR} <= colours
 
 
 def test_colours_and_their_faults(tmp_path):
     palette = [(0, 0, 0), (128, 0, 0)]
     labels = np.array([[0, 1], [255, 0]], np.uint8)
-    assert figures.colour(labels, palette).tolist() == [[[0, 0, 0], [128, 0, 0]], [list(figures.VOID), [0, 0, 0]]]
+    assert figures.colour(labels, palette).tolist() == [
+        [[0, 0, 0], [128, 0, 0]],
+        [list(figures.VOID_COLOUR), [0, 0, 0]],
+    ]
     with pytest.raises(UserError, match="holds 2"):
         figures.colour(labels + np.uint8(1), palette)
     with pytest.raises(UserError, match="rows of 5"):
