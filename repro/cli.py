@@ -8,11 +8,15 @@ import typer
 
 from repro import __version__
 from repro.errors import UserError
+from repro.experiments import data_folder
 
 INTERRUPTED = 130  # typer's exit code for a KeyboardInterrupt
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Name = Annotated[str, typer.Argument(help="an experiment, such as sample/fcn16s_vgg16, or a config file")]
+data_app = typer.Typer(no_args_is_help=True, help="Look after the data.")
+app.add_typer(data_app, name="data")
+
 WorkDirs = Annotated[Path, typer.Option(help="folder of all runs and records")]
 Data = Annotated[Path | None, typer.Option(help="folder of the dataset, instead of the experiment's own")]
 Options = Annotated[
@@ -56,22 +60,41 @@ def list_experiments() -> None:
 
 @app.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="a dataset: sample, voc2011")],
+    name: Annotated[str, typer.Argument(help="voc2011, nyudv2, siftflow, pascal_context, camvid, or sample")],
     root: Annotated[Path | None, typer.Option(help="where to put it; by default data/NAME")] = None,
+    archive: Annotated[list[Path] | None, typer.Option(help="an archive that you have; may be repeated")] = None,
+    unpacked: Annotated[Path | None, typer.Option(help="folder with the unpacked archives side by side")] = None,
+    lists: Annotated[
+        Path | None, typer.Option(help="voc2011: folder with VOC 2011's train.txt and val.txt, for the archive of 2012")
+    ] = None,
+    unverified: Annotated[bool, typer.Option(help="take archives of any checksum; results are marked")] = False,
+    sample: Annotated[bool, typer.Option(help="draw a look-alike in the dataset's layout instead")] = False,
     seed: Annotated[int, typer.Option(help="sample: of the drawing")] = 0,
     thin_parts: Annotated[bool, typer.Option(help="sample: draw thin parts, or fill objects to their hulls")] = True,
-    voc: Annotated[Path | None, typer.Option(help="voc2011: the unpacked VOCdevkit/VOC2011")] = None,
-    sbd: Annotated[Path | None, typer.Option(help="voc2011: the unpacked benchmark_RELEASE/dataset")] = None,
 ) -> None:
-    """Prepare a dataset: draw the sample, or bring VOC 2011 and SBD into one folder."""
-    from repro.prepare import prepare_sample, prepare_voc2011
+    """Prepare a dataset: from archives at hand or downloaded, or drawn; `sample` is `--sample voc2011`."""
+    from repro import prepare
 
-    if name == "sample":
-        prepare_sample(root, seed=seed, thin_parts=thin_parts)
-    elif name == "voc2011":
-        prepare_voc2011(root, voc=voc, sbd=sbd)
-    else:
-        raise UserError(f"unknown dataset {name!r}; there are sample and voc2011")
+    if sample or name == "sample":
+        layout = "voc2011" if name == "sample" else name
+        print(prepare.prepare_sample(layout, root, seed=seed, thin_parts=thin_parts))
+        return
+    extra = {"lists": lists} if lists else {}
+    if extra and name != "voc2011":
+        raise UserError(f"--lists is for voc2011; {name} has its own lists")
+    print(prepare.prepare(name, root, given=archive or (), unpacked=unpacked, verify=not unverified, **extra))
+
+
+@data_app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="a prepared dataset, or the folder of a sample")],
+    root: Annotated[Path | None, typer.Option(help="where it lies; by default data/NAME")] = None,
+) -> None:
+    """Verify counts, hashes, sizes, label values and pairs of a prepared dataset."""
+    from repro.data.check import show
+    from repro.prepare import dataset_module
+
+    show(dataset_module(name).DATASET, root or data_folder() / name)
 
 
 @app.command()
@@ -79,7 +102,9 @@ def train(
     experiment: Name,
     work_dirs: WorkDirs = Path("work_dirs"),
     data: Data = None,
-    start: Annotated[Path | None, typer.Option(help="weights to start from, instead of the parent's")] = None,
+    start: Annotated[
+        list[Path] | None, typer.Option(help="weights to start from, instead of the parent's; one for each parent")
+    ] = None,
     cfg_options: Options = None,
     seed: Seed = None,
     launcher: Launcher = "none",
@@ -90,7 +115,16 @@ def train(
 
     card = experiments.get(experiment)
     options = _parse(cfg_options)
-    print(train(card, work_dirs=work_dirs, data_root=data, start=start, options=options, seed=seed, launcher=launcher))
+    path = train(
+        card,
+        work_dirs=work_dirs,
+        data_root=data,
+        start=start or (),
+        options=options,
+        seed=seed,
+        launcher=launcher,
+    )
+    print(path)
 
 
 @app.command()
@@ -99,14 +133,30 @@ def evaluate(
     weights: Annotated[Path | None, typer.Option(help="weights file; the trained stage's by default")] = None,
     work_dirs: WorkDirs = Path("work_dirs"),
     data: Data = None,
+    split: Annotated[Literal["val", "test"], typer.Option(help="test: VOC's, whose labels its server keeps")] = "val",
+    submission: Annotated[
+        Path | None, typer.Option(help="with --split test: the .tar.gz to send to the server")
+    ] = None,
     cfg_options: Options = None,
     launcher: Launcher = "none",
 ) -> None:
-    """Score weights, write a record, and print the numbers of every class."""
+    """Score weights, write a record, and print the numbers of every class; or label VOC's test images."""
     from repro import experiments, listing
     from repro.evaluate import evaluate
 
     options = _parse(cfg_options)
+    if split == "test" or submission:
+        from repro.submission import write_submission
+
+        if split != "test" or submission is None:
+            raise UserError("--split test and --submission FILE go together: the labels of VOC's test are not public")
+        card = experiments.get(experiment)
+        print(
+            write_submission(
+                card, work_dirs=work_dirs, out=submission, weights=weights, data_root=data, options=options
+            )
+        )
+        return
     record = evaluate(
         experiments.get(experiment),
         work_dirs=work_dirs,
@@ -122,15 +172,27 @@ def evaluate(
 @app.command()
 def reproduce(
     group: Annotated[str, typer.Argument(help="a group of experiments: sample, voc2011, ...")],
+    sample: Annotated[bool, typer.Option(help="on drawn data, with nets of an eighth of the width")] = False,
     work_dirs: WorkDirs = Path("work_dirs"),
     data: Data = None,
+    archive: Annotated[list[Path] | None, typer.Option(help="an archive that you have; may be repeated")] = None,
+    unverified: Annotated[bool, typer.Option(help="take archives of any checksum; results are marked")] = False,
     cfg_options: Options = None,
     seed: Seed = None,
 ) -> None:
-    """Run all stages of a group, score them, and print its table; goes on where it stopped."""
+    """Prepare a group's data, run all its stages, score them, print its table; goes on where it stopped."""
     from repro.reproduce import reproduce
 
-    reproduce(group, work_dirs=work_dirs, data_root=data, options=_parse(cfg_options), seed=seed)
+    reproduce(
+        group,
+        sample=sample,
+        work_dirs=work_dirs,
+        data_root=data,
+        given=archive or (),
+        verify=not unverified,
+        options=_parse(cfg_options),
+        seed=seed,
+    )
 
 
 @app.command()

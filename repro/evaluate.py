@@ -11,10 +11,13 @@ from repro.confusion import ConfusionMatrix
 from repro.data.splits import content_sha256, ids_sha256
 from repro.errors import UserError
 from repro.experiments import Experiment
+from repro.guard import is_genuine
 from repro.runner import build_runner
 from repro.settings import config_sha256, dataset_name, load_config
 from repro.train import WEIGHTS, bare_model, device_of
 from repro.weights import store
+
+CLASSES = {"semantic": "classes", "geometric": "geometric_classes"}  # where a dataset names a head's classes
 
 
 def evaluate(
@@ -45,6 +48,7 @@ def evaluate(
         and scored.experiment == experiment.name
         and scored.config_sha256 == digest == config_sha256(load_config(experiment))
         and data_root is None
+        and (experiment.recipe == "sample" or is_genuine(config))
     )
     runner = build_runner(config, experiment, work_dirs / experiment.name, launcher, "test")
     model = bare_model(runner)
@@ -66,7 +70,8 @@ def evaluate(
             images=len(items),
             ids_sha256=ids_sha256(item["img_id"] for item in items),
             content_sha256=content_sha256(items),
-            classes={"semantic": list(dataset.metainfo["classes"])},
+            frame="x".join(map(str, frame)) if (frame := dataset.frame_size) else None,
+            classes={name: list(dataset.metainfo[CLASSES[name]]) for name in metric.confusions},
         ),
         confusion={name: confusions.total() for name, confusions in metric.confusions.items()},
         weights=records.Weights(scored.sha256, scored.parent_sha256, scored.experiment),

@@ -7,13 +7,15 @@ import ast
 import difflib
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from repro.errors import UserError
 
 CONFIGS = Path(__file__).parent / "configs"
+# on the sample, what stands for a classifier trained on ILSVRC
+CLASSIFIERS = {"ilsvrc/vgg16": "vgg16", "ilsvrc/caffenet": "alexnet", "ilsvrc/googlenet": "googlenet"}
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,28 @@ class Experiment:
         path: of the config file.
         summary: first sentence of its docstring.
         recipe: whose training it repeats: "release", "cvpr2015" or "sample".
-        starts_from: experiment or weights it begins with; None for one that begins at random.
+        starts_from: experiments or weights it begins with: none for one that begins at random, two for a fusion.
         claims: keys `source/table/row` of the printed numbers that it can answer.
+        on_sample: whether it runs on drawn data with a narrow net, by the settings of `repro.sample`.
     """
 
     name: str
     path: Path
     summary: str
     recipe: str
-    starts_from: str | None = None
+    starts_from: tuple[str, ...] = ()
     claims: tuple[str, ...] = field(default=())
+    on_sample: bool = False
 
     @property
     def group(self) -> str:
         """The folder: a dataset, or `sample`, or `ablations`."""
-        return self.name.split("/")[0]
+        return self.name.rpartition("/")[0]
+
+    @property
+    def trains_classifier(self) -> bool:
+        """Whether it is a stage 0, which other experiments start from and no table shows."""
+        return self.path.stem.startswith("classifier_")
 
 
 @cache
@@ -73,6 +82,8 @@ def read_card(path: Path) -> Experiment:
     try:
         card = {keyword.arg: ast.literal_eval(keyword.value) for keyword in cards[-1].keywords if keyword.arg}
         card["claims"] = tuple(card.get("claims", ())) if own else ()
+        parents = card.get("starts_from", ())
+        card["starts_from"] = (parents,) if isinstance(parents, str) else tuple(parents)
         return Experiment(name=name, path=path, summary=summary, **card)
     except (TypeError, ValueError) as error:
         raise UserError(
@@ -81,7 +92,7 @@ def read_card(path: Path) -> Experiment:
 
 
 def get(name: str) -> Experiment:
-    """The experiment of this name, or of a config file of the user's own.
+    """The experiment of this name, or of a config file of the user's own; `sample/<name>` is one on drawn data.
 
     Raises:
         UserError: there is none; suggests the nearest names.
@@ -90,11 +101,32 @@ def get(name: str) -> Experiment:
         return read_card(Path(name).resolve())
     if name in find():
         return find()[name]
+    if name.removeprefix("sample/") in find():
+        return on_sample(find()[name.removeprefix("sample/")])
     raise UserError(f"unknown experiment {name!r}{_suggest(name, list(find()))}; `repro list` shows all")
 
 
+def on_sample(experiment: Experiment) -> Experiment:
+    """The same experiment on drawn data, with a narrow net: `sample/<name>`, which answers no claim.
+
+    It starts from its parents on the sample; in place of an ILSVRC classifier from one trained on drawn objects.
+    """
+    parents = tuple(
+        f"sample/classifier_{CLASSIFIERS[parent]}" if parent in CLASSIFIERS else f"sample/{parent}"
+        for parent in experiment.starts_from
+    )
+    return replace(
+        experiment,
+        name=f"sample/{experiment.name}",
+        recipe="sample",
+        starts_from=parents,
+        claims=(),
+        on_sample=True,
+    )
+
+
 def chain(group: str) -> list[Experiment]:
-    """The experiments of a group, parents first.
+    """The experiments of a group that are scored, and those of it that they start from, parents first.
 
     Raises:
         UserError: there is no such group; suggests the nearest.
@@ -102,11 +134,13 @@ def chain(group: str) -> list[Experiment]:
     groups = sorted({experiment.group for experiment in find().values()})
     if group not in groups:
         raise UserError(f"unknown group {group!r}{_suggest(group, groups)}; there are {', '.join(groups)}")
-    waiting = [experiment for experiment in find().values() if experiment.group == group]
+    members = [experiment for experiment in find().values() if experiment.group == group]
+    needed = {parent for experiment in members if not experiment.trains_classifier for parent in experiment.starts_from}
+    waiting = [experiment for experiment in members if not experiment.trains_classifier or experiment.name in needed]
     ordered: list[Experiment] = []
     while waiting:
         names = {experiment.name for experiment in waiting}
-        ready = [experiment for experiment in waiting if experiment.starts_from not in names]
+        ready = [experiment for experiment in waiting if not names.intersection(experiment.starts_from)]
         if not ready:
             raise UserError(f"the experiments {', '.join(sorted(names))} start from each other")
         ordered += ready

@@ -11,49 +11,56 @@ from rich.table import Table
 from repro import experiments
 from repro.errors import UserError
 from repro.experiments import Experiment
-from repro.metrics import METRICS, bootstrap, paired_bootstrap
+from repro.metrics import HEADINGS, METRICS, bootstrap, paired_bootstrap
 from repro.records import Record
-
-HEADINGS = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
 
 
 def show() -> None:
-    """Print every experiment with its parent, the claims it answers and the number of its records."""
+    """Print every experiment with its parents, the claims it answers and the number of its records."""
     folders = (Path("work_dirs/records"), experiments.CONFIGS.parents[1] / "tables" / "records")
     measured = {path.name: _experiment(path) for folder in folders for path in folder.rglob("[!.]*.json")}
     counts = Counter(measured.values())
     table = Table("experiment", "starts from", "claims", "records", box=None, pad_edge=False)
     for name, experiment in experiments.find().items():
         claims = ", ".join(experiment.claims)
-        table.add_row(name, experiment.starts_from or "", claims, str(counts[name]) if counts[name] else "—")
+        table.add_row(name, " + ".join(experiment.starts_from), claims, str(counts[name]) if counts[name] else "—")
     Console(width=None if Console().is_terminal else 200).print(table)
 
 
 def print_scores(record: Record) -> None:
-    """Print a record's four numbers and the IU of each class, with 95% intervals over images."""
-    estimate = bootstrap(record.images())
+    """Print the four numbers of each of a record's heads and the IU of each class, with 95% intervals over images."""
     console = Console(width=None if Console().is_terminal else 120)
-    table = Table(f"{record.experiment}", "%", "95% interval", box=None, pad_edge=False)
-    for metric in METRICS:
-        bounds = (getattr(part, metric) for part in (estimate.value, estimate.low, estimate.high))
-        table.add_row(HEADINGS[metric], *_cells(*bounds))
-    for index, name in enumerate(record.dataset.classes["semantic"]):
-        if estimate.value.iu[index] == estimate.value.iu[index]:  # not nan: the class occurs
-            table.add_row(
-                f"  {name}", *_cells(*(part.iu[index] for part in (estimate.value, estimate.low, estimate.high)))
-            )
-    console.print(table)
+    for head in record.confusion:
+        estimate = bootstrap(record.images(head))
+        parts = (estimate.value, estimate.low, estimate.high)
+        title = record.experiment if list(record.confusion) == ["semantic"] else f"{record.experiment}, {head}"
+        table = Table(title, "%", "95% interval", box=None, pad_edge=False)
+        for metric in METRICS:
+            table.add_row(HEADINGS[metric], *_cells(*(getattr(part, metric) for part in parts)))
+        for index, name in enumerate(record.dataset.classes[head]):
+            if estimate.value.iu[index] == estimate.value.iu[index]:  # not nan: the class occurs
+                table.add_row(f"  {name}", *_cells(*(part.iu[index] for part in parts)))
+        console.print(table)
 
 
 def print_gains(scored: Mapping[Experiment, Record]) -> None:
-    """Print what each net gains over the net it started from, with a paired 95% interval over images."""
+    """Print what each net gains over each net it started from, with a paired 95% interval over images."""
     by_name = {experiment.name: record for experiment, record in scored.items()}
     for experiment, record in scored.items():
-        before = by_name.get(experiment.starts_from or "")
-        if before and before.dataset.content_sha256 == record.dataset.content_sha256:
-            gain = paired_bootstrap(record.images(), before.images())
-            value, interval = _cells(*(part.mean_iu for part in (gain.value, gain.low, gain.high)))
-            print(f"{record.experiment} - {before.experiment}: mean IU {value} ({interval})")
+        for before in [by_name[parent] for parent in experiment.starts_from if parent in by_name]:
+            for head in [head for head in record.confusion if _same_labels(record, before, head)]:
+                gain = paired_bootstrap(record.images(head), before.images(head))
+                value, interval = _cells(*(part.mean_iu for part in (gain.value, gain.low, gain.high)))
+                what = "mean IU" if head == "semantic" else f"{head} mean IU"
+                print(f"{record.experiment} - {before.experiment}: {what} {value} ({interval})")
+
+
+def _same_labels(a: Record, b: Record, head: str) -> bool:
+    """Whether two records scored a head on the same pixels. What else the nets saw of the images, as depth, differs."""
+    if head not in b.confusion or a.dataset.classes[head] != b.dataset.classes[head]:
+        return False
+    truth = [record.confusion[head].sum(axis=1).tolist() for record in (a, b)]
+    return a.dataset.ids_sha256 == b.dataset.ids_sha256 and truth[0] == truth[1]
 
 
 def _cells(value: float, low: float, high: float) -> tuple[str, str]:

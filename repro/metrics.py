@@ -5,7 +5,7 @@ A confusion matrix is `n[i, j]`: pixels of class i predicted as class j, int64, 
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,6 +19,7 @@ from repro.files import atomic
 
 Absent = Literal["present", "union"]
 METRICS = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
+HEADINGS = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Estimate:
     high: Scores
 
 
-def scores(matrix: NDArray, absent: Absent = "present") -> Scores:
+def scores(matrix: NDArray, absent: Absent = "present", classes: Sequence[int] | None = None) -> Scores:
     """Pixel acc, mean acc, mean IU and f.w. IU of a confusion matrix (section 5 of the paper).
 
     Args:
@@ -53,14 +54,17 @@ def scores(matrix: NDArray, absent: Absent = "present") -> Scores:
             `union`, those in the truth or predicted (the released scorer's: a class predicted but absent counts as 0).
             Mean accuracy is undefined without truth and runs over the present classes under either rule; the other
             two numbers do not depend on it.
+        classes: ids of the classes to score over; None for all. Pixels whose truth is another class are left out, as
+            void is. Another class predicted on a pixel that stays is an error, and has no score of its own.
 
     Raises:
         UserError: not a square matrix of non-negative integers, or no pixel in it.
     """
     matrix = _checked(matrix)
-    if not matrix.sum():
+    found = _statistics(matrix[None], absent, classes)
+    if np.isnan(found[0, 0]):
         raise UserError("the confusion matrix is empty: no labelled pixel was scored; check the list of images")
-    return _pick(_statistics(matrix[None], absent), 0)
+    return _pick(found, 0)
 
 
 def _checked(matrix: NDArray) -> NDArray[np.int64]:
@@ -70,22 +74,33 @@ def _checked(matrix: NDArray) -> NDArray[np.int64]:
     return matrix.astype(np.int64)
 
 
-def _statistics(matrices: NDArray[np.int64], absent: Absent) -> NDArray[np.float64]:
+def _statistics(matrices: NDArray[np.int64], absent: Absent, classes: Sequence[int] | None) -> NDArray[np.float64]:
     """(R, C, C) -> (R, 4 + C): METRICS, then the IU of each class; nan where undefined."""
     if absent not in get_args(Absent):
         raise ValueError(f"absent is {absent!r}, not one of {get_args(Absent)}")
+    counted = _counted(classes, matrices.shape[1])
+    matrices = matrices * counted[:, None]  # no truth but that of the counted classes
     hit = np.diagonal(matrices, axis1=1, axis2=2).astype(np.float64)  # (R, C)
     truth = matrices.sum(axis=2).astype(np.float64)  # (R, C)
     union = truth + matrices.sum(axis=1) - hit  # (R, C)
     pixels = truth.sum(axis=1)  # (R,)
     with np.errstate(divide="ignore", invalid="ignore"):
-        iu = np.where((truth if absent == "present" else union) > 0, hit / union, np.nan)
+        iu = np.where(counted & ((truth if absent == "present" else union) > 0), hit / union, np.nan)
         present = truth > 0
         pixel_acc = hit.sum(axis=1) / pixels
         mean_acc = np.where(present, hit / truth, 0).sum(axis=1) / present.sum(axis=1)
         mean_iu = np.nansum(iu, axis=1) / np.isfinite(iu).sum(axis=1)
         fw_iu = (truth * np.where(present, iu, 0)).sum(axis=1) / pixels
     return np.column_stack((pixel_acc, mean_acc, mean_iu, fw_iu, iu))
+
+
+def _counted(classes: Sequence[int] | None, num_classes: int) -> NDArray[np.bool_]:
+    """Which classes are scored over, (C,)."""
+    if classes is None:
+        return np.ones(num_classes, bool)
+    if not classes or len(set(classes)) < len(classes) or not all(0 <= c < num_classes for c in classes):
+        raise ValueError(f"classes is {classes}: give ids below {num_classes}, each once")
+    return np.isin(np.arange(num_classes), list(classes))
 
 
 def _pick(statistics: NDArray[np.float64], row: int) -> Scores:
@@ -196,17 +211,23 @@ class ImageConfusions:
 
 
 def bootstrap(
-    *records: ImageConfusions, absent: Absent = "present", resamples: int = 1000, seed: int = 0, level: float = 0.95
+    *records: ImageConfusions,
+    absent: Absent = "present",
+    classes: Sequence[int] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> Estimate:
     """Percentile bootstrap over images of the mean score of one record, or of several seeds over the same images.
 
     Images are drawn with replacement, the same draw for every record; a draw's mean IU runs over the classes that the
-    draw holds. The interval speaks of the choice of images, not of the choice of seeds.
+    draw holds. The interval speaks of the choice of images, not of the choice of seeds. `absent` and `classes` are as
+    for `scores`.
 
     Raises:
         UserError: no record, or the records are over different images or classes.
     """
-    value, draws = _resample(records, absent, resamples, seed)
+    value, draws = _resample(records, absent, classes, resamples, seed)
     return _estimate(value.mean(axis=0), draws.mean(axis=0), level)
 
 
@@ -224,12 +245,16 @@ def paired_bootstrap(
     Raises:
         UserError: the two are over different images or classes.
     """
-    value, draws = _resample((a, b), absent, resamples, seed)
+    value, draws = _resample((a, b), absent, None, resamples, seed)
     return _estimate(value[0] - value[1], draws[0] - draws[1], level)
 
 
 def _resample(
-    records: tuple[ImageConfusions, ...], absent: Absent, resamples: int, seed: int
+    records: tuple[ImageConfusions, ...],
+    absent: Absent,
+    classes: Sequence[int] | None,
+    resamples: int,
+    seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Statistics of each record, (S, 4 + C), and of each draw of its images, (S, R, 4 + C)."""
     if not records or not records[0].ids:
@@ -244,8 +269,8 @@ def _resample(
     value, draws = [], []
     for record in records:
         drawn = np.asarray(weights @ record.by_image())  # (R, C^2), exact: int64
-        value.append(_statistics(record.total()[None], absent)[0])
-        draws.append(_statistics(drawn.reshape(resamples, num_classes, num_classes), absent))
+        value.append(_statistics(record.total()[None], absent, classes)[0])
+        draws.append(_statistics(drawn.reshape(resamples, num_classes, num_classes), absent, classes))
     return np.stack(value), np.stack(draws)
 
 

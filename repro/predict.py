@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from repro import experiments
-from repro.data.transforms import read_image
-from repro.data.voc2011 import write_label
+from repro.data.images import read_image, write_label
 from repro.errors import UserError
 from repro.experiments import Experiment
 from repro.files import atomic
@@ -45,7 +45,7 @@ def load(name: str, weights: Path | str, options: Mapping[str, Any] | None = Non
     experiment = experiments.get(name)
     config = load_config(experiment, options).model
     scored = store.load(weights)
-    if "decode_head" not in config:  # a classifier
+    if "num_classes" in config:  # a classifier
         config = {
             "type": FCN,
             "data_preprocessor": config.data_preprocessor,
@@ -68,6 +68,14 @@ def preprocess(net: FCN, image: NDArray[np.uint8]) -> torch.Tensor:
     """An image (H, W, 3), BGR, as the net takes it: (1, 3, H, W), minus the mean, on the net's device."""
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
     return net.data_preprocessor({"inputs": [pixels]}, False)["inputs"]
+
+
+@torch.inference_mode()
+def label_item(net: FCN, item: dict[str, Any]) -> SegDataSample:
+    """An item of a dataset as its pipeline packs it, labelled: `pred_sem_seg` and `pred_geo_seg`, each (1, H, W)."""
+    batch = {"inputs": [item["inputs"]], "data_samples": [item["data_samples"]]}
+    (sample,) = net(**net.data_preprocessor(batch, False), mode="predict")
+    return sample
 
 
 @torch.inference_mode()
@@ -111,11 +119,14 @@ def predict(
     if out.resolve() in {file.resolve().parent for file in files}:
         raise UserError(f"the pictures would mix with the images in {out}, or replace them: choose another --out")
     config = load_config(experiment, options)
+    reads = [step["type"].__name__ for step in config.train_dataloader.dataset.pipeline]
+    if beside := [name for name in reads if name in ("StackDepth", "StackHHA", "LoadHHA")]:
+        raise UserError(f"{experiment.name} reads depth ({beside[0]}): predict takes photographs alone")
     meta = config.train_dataloader.dataset.type.METAINFO
     classes, palette = list(meta["classes"]), meta["palette"]
     if heatmap is not None and heatmap not in classes:
         raise UserError(f"{experiment.name} knows no class {heatmap!r}; it knows {', '.join(classes)}")
-    if heatmap is None and "decode_head" not in config.model:
+    if heatmap is None and "num_classes" in config.model:
         raise UserError(f"{experiment.name} is a classifier: ask for the heat map of a class with --heatmap CLASS")
     net = load(str(experiment.path), weights or work_dirs / experiment.name / WEIGHTS, options)
     written = []

@@ -1,46 +1,123 @@
-"""Brings a dataset into the folder that its experiments read."""
+"""Brings a dataset into the folder that its experiments read: from local archives, from the network, or drawn."""
 
+import importlib
+import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from repro.data import prepared
+from repro.data.download import Archive, obtain, wanted
+from repro.data.sample.folder import is_drawn
+from repro.data.unpack import unpack
 from repro.errors import UserError
 from repro.experiments import data_folder
+from repro.sample import folder_of
+
+DATASETS = ("voc2011", "nyudv2", "siftflow", "pascal_context", "camvid")
+WRITERS = {"voc2011": "voc", "nyudv2": "nyudv2", "siftflow": "siftflow", "pascal_context": "pascal_context"}
+PACKED = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
-def prepare_sample(root: Path | None = None, *, seed: int = 0, thin_parts: bool = True) -> Path:
-    """Draw the sample and return its folder; a finished drawing is left alone.
+def prepare(
+    name: str,
+    root: Path | None = None,
+    *,
+    given: Sequence[Path] = (),
+    unpacked: Path | None = None,
+    verify: bool = True,
+    **extra: Any,
+) -> Path:
+    """Bring a dataset into one folder and return it; a complete folder is left alone, a half-done one completed.
+
+    Archives come from `given`, from `<data folder>/archives`, or from their known addresses.
 
     Args:
-        root: where to put it; `data_folder() / "sample"` when None, which is for the default drawing alone.
+        name: one of `DATASETS`.
+        root: where to put it; `data_folder() / name` when None.
+        given: archives that the user has.
+        unpacked: a folder with the archives' content side by side; then no archive is looked for.
+        verify: compare checksums. Of other archives the folder says so, and what is measured on it answers no claim.
+        extra: what the dataset's own `prepare` takes beside.
+
+    Raises:
+        UserError: an unknown dataset, archives that are not to be had, or what the dataset's own `prepare` refuses.
+    """
+    module = dataset_module(name)
+    root = root or data_folder() / name
+    if is_drawn(root):
+        raise UserError(f"{root} holds a drawn sample: choose another folder with --root, or delete it")
+    if prepared.is_complete(root):
+        return root
+    if unpacked is not None:
+        module.prepare(unpacked, root, **extra)
+        prepared.note(root, {}, published=verify)
+        return root
+    archives = obtain(choose_source(module, given), archives_folder(), given, verify=verify)
+    # beside the root, so that files can be linked instead of copied
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{root.name}-", suffix=".unpacked", dir=root.parent) as temporary:
+        for archive, path in archives.items():
+            if archive.endswith(PACKED):
+                unpack(path, Path(temporary, archive.split(".")[0]))
+            else:
+                shutil.copyfile(path, Path(temporary, archive))
+        module.prepare(Path(temporary), root, **extra)
+    prepared.note(root, archives, published=verify)
+    return root
+
+
+def prepare_sample(
+    name: str = "voc2011", root: Path | None = None, *, seed: int = 0, thin_parts: bool = True, **cut: int
+) -> Path:
+    """Draw the look-alike of a dataset and return its folder; a finished drawing is left alone.
+
+    Args:
+        name: of the dataset whose layout it has.
+        root: where to put it; its place in `data_folder()` when None, which is for the default drawing alone.
         seed: of the drawing.
         thin_parts: whether the objects have them; else they are filled out to their convex hulls.
+        cut: `train` and `val`, how many images, instead of the writer's own numbers.
 
     Raises:
-        UserError: another drawing without a folder of its own; a folder that cannot be written or holds something else.
+        UserError: no such layout; another drawing without a folder of its own; a folder that cannot be written or holds
+            something else.
     """
-    from repro.data.sample.voc import write_voc
-
-    if root is None and (seed, thin_parts) != (0, True):
-        raise UserError("data/sample is for the default drawing, which the tables know: give this one another --root")
-    root = root or data_folder() / "sample"
-    write_voc(root, seed=seed, thin_parts=thin_parts)
+    if name not in WRITERS:
+        raise UserError(f"there is no sample of {name!r}; there are samples of {', '.join(WRITERS)}")
+    if root is None and (seed, thin_parts, cut) != (0, True, {}):
+        raise UserError(
+            f"data/{folder_of(name)} is for the default drawing, which the tables know: give this one another --root"
+        )
+    root = root or data_folder() / folder_of(name)
+    writer = importlib.import_module(f"repro.data.sample.{WRITERS[name]}")
+    getattr(writer, f"write_{WRITERS[name]}")(root, seed=seed, thin_parts=thin_parts, **cut)
     return root
 
 
-def prepare_voc2011(root: Path | None = None, *, voc: Path | None, sbd: Path | None) -> Path:
-    """Bring the unpacked VOC 2011 and SBD into one folder, with SBD's labels as PNG and the derived splits.
-
-    Args:
-        root: where to put it; `data_folder() / "voc2011"` when None.
-        voc: `VOCdevkit/VOC2011`.
-        sbd: `benchmark_RELEASE/dataset`.
+def dataset_module(name: str) -> ModuleType:
+    """The module of `repro.data` that describes a dataset.
 
     Raises:
-        UserError: one of the two is not given or not whole, or the folder cannot be written.
+        UserError: there is none.
     """
-    from repro.data import voc2011
+    if name not in DATASETS:
+        raise UserError(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}, and the drawn sample")
+    return importlib.import_module(f"repro.data.{name}")
 
-    if voc is None or sbd is None:
-        raise UserError("voc2011 is made from two unpacked archives: name them with --voc and --sbd")
-    root = root or data_folder() / "voc2011"
-    voc2011.prepare(voc, sbd, root)
-    return root
+
+def choose_source(module: ModuleType, given: Sequence[Path] = ()) -> tuple[Archive, ...]:
+    """The archives to make a dataset from: of several published forms the one that the user has, else the first."""
+    forms: tuple[tuple[Archive, ...], ...] = module.SOURCES
+    names = {path.name for path in given}
+    fitting = [form for form in forms if names <= {archive.name for archive in form}]
+    if not fitting:  # `obtain` says what is wanted instead
+        return forms[0]
+    return min(fitting, key=lambda form: len(wanted(form, archives_folder(), given)))
+
+
+def archives_folder() -> Path:
+    """Where archives are looked for and downloaded to."""
+    return data_folder() / "archives"

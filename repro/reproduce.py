@@ -10,18 +10,19 @@ from mmseg.registry import DATASETS
 from rich.console import Console
 
 from repro import experiments, listing, records
+from repro.data.images import read_image
 from repro.data.splits import content_sha256
-from repro.data.transforms import read_image, read_label
 from repro.errors import UserError
 from repro.evaluate import evaluate
 from repro.experiments import Experiment
 from repro.files import atomic
-from repro.predict import label_image, load
-from repro.prepare import prepare_sample
+from repro.models.segmentor import PREDICTIONS, TRUTHS
+from repro.predict import label_item, load
+from repro.provision import prepare_all
 from repro.report import figures, render
 from repro.report.layouts import LAYOUTS
 from repro.settings import config_sha256, find_setting, load_config
-from repro.train import WEIGHTS, train
+from repro.train import WEIGHTS, train, weights_file
 from repro.weights import store
 
 PICTURES = 6  # rows of the grid
@@ -31,30 +32,39 @@ COLUMNS = ("fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16")
 def reproduce(
     group: str,
     *,
+    sample: bool = False,
     work_dirs: Path,
     data_root: Path | None = None,
+    given: Sequence[Path] = (),
+    verify: bool = True,
     options: Mapping[str, Any] | None = None,
     seed: int | None = None,
 ) -> None:
-    """Run every experiment of a group, parents first, score each, then render its table and a grid of predictions.
+    """Prepare the data of a group, run its experiments, parents first, score each, then render its table and a grid.
 
-    Goes on where it stopped: finished stages are not trained, and scored weights not scored, again.
+    Goes on where it stopped: finished stages are not trained, and scored weights not scored, again. An experiment of
+    another group that one of these starts from is trained first where its weights are lacking.
+
+    Args:
+        sample: on drawn data, with nets of an eighth of the width.
+        given, verify: as `repro.prepare.prepare`'s.
 
     Raises:
-        UserError: an unknown group, or anything that `train` and `evaluate` refuse.
+        UserError: an unknown group, data or weights that are not to be had, or anything that `train` and `evaluate`
+            refuse.
     """
     console = Console(stderr=True)
-    stages = experiments.chain(group)
+    members = [experiments.on_sample(member) if sample else member for member in experiments.chain(group)]
+    stages = with_starts(members, work_dirs)
     known = applicable(options or {}, stages)
-    if group == "sample" and data_root is None:
-        prepare_sample()
+    prepare_all(stages, work_dirs=work_dirs, data_root=data_root, given=given, verify=verify)
     scored: dict[Experiment, records.Record] = {}
     for number, experiment in enumerate(stages, start=1):
         console.rule(f"{number}/{len(stages)}  {experiment.name}", align="left")
         own = known[experiment.name]
         weights = train(experiment, work_dirs=work_dirs, data_root=data_root, options=own, seed=seed)
         config = load_config(experiment, own, seed, data_root)
-        if "test_evaluator" not in config:
+        if "test_evaluator" not in config or experiment not in members:
             continue
         record = earlier_record(experiment, config, weights, work_dirs) or evaluate(
             experiment, work_dirs=work_dirs, data_root=data_root, options=own
@@ -63,18 +73,33 @@ def reproduce(
             listing.print_scores(record)
             scored[experiment] = record
     listing.print_gains(scored)
-    picture = work_dirs / group / "predictions.png"
-    shown = [experiment for experiment in scored if Path(experiment.name).name in COLUMNS] or list(scored)
-    columns = [(experiment, known[experiment.name]) for experiment in shown]
-    draw_grid(columns, picture, work_dirs=work_dirs, data_root=data_root)
-    made = f"records: {work_dirs / 'records'}   pictures: {picture}"
+    folder = work_dirs / members[0].group
+    pictures = draw_grids(list(scored), known, folder, work_dirs=work_dirs, data_root=data_root)
+    made = f"records: {work_dirs / 'records'}   pictures: {', '.join(map(str, pictures))}"
     if group in LAYOUTS:
-        text = render.render(group, records_folders=[work_dirs / "records"])
-        with atomic(work_dirs / group / "table.md") as temporary:
+        text = render.render(group, records_folders=[work_dirs / "records"], sample=sample)
+        with atomic(folder / "table.md") as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(text)
-        made += f"   table: {work_dirs / group / 'table.md'}"
+        made += f"   table: {folder / 'table.md'}"
     print(made)
+
+
+def with_starts(members: Sequence[Experiment], work_dirs: Path) -> list[Experiment]:
+    """The experiments, with those of other groups before them that they start from and that are not trained yet."""
+    stages: list[Experiment] = []
+
+    def add(experiment: Experiment) -> None:
+        for name in experiment.starts_from:
+            outside = not name.startswith("ilsvrc/") and name not in {member.name for member in members}
+            if outside and not weights_file(name, work_dirs).is_file():
+                add(experiments.get(name))
+        if experiment not in stages:
+            stages.append(experiment)
+
+    for member in members:
+        add(member)
+    return stages
 
 
 def applicable(options: Mapping[str, Any], stages: Sequence[Experiment]) -> dict[str, dict[str, Any]]:
@@ -105,24 +130,42 @@ def earlier_record(experiment: Experiment, config: Config, weights: Path, work_d
     return None
 
 
-def draw_grid(
-    stages: Sequence[tuple[Experiment, dict[str, Any]]], path: Path, *, work_dirs: Path, data_root: Path | None
-) -> None:
-    """Draw image | truth | each net's labels, for evenly spaced images of the split that is scored.
+def draw_grids(
+    scored: Sequence[Experiment],
+    options: Mapping[str, dict[str, Any]],
+    folder: Path,
+    *,
+    work_dirs: Path,
+    data_root: Path | None,
+) -> list[Path]:
+    """Draw image | truth | each net's labels, one picture a label set, for evenly spaced images that are scored.
+
+    The nets are the 32s, 16s and 8s of VGG16 where the group has them, else all.
 
     Args:
-        stages: experiments, each with the options it was trained with.
+        options: what each experiment was trained with, by its name.
     """
-    config = load_config(*stages[0], data_root=data_root)
+    shown = [experiment for experiment in scored if experiment.path.stem in COLUMNS] or list(scored)
+    config = load_config(shown[0], options[shown[0].name], data_root=data_root)
     dataset = DATASETS.build(config.test_dataloader.dataset)
-    items = [dataset.get_data_info(int(index)) for index in np.linspace(0, len(dataset) - 1, PICTURES)]
-    images = [read_image(item["img_path"]) for item in items]
-    columns = [
-        [image[..., ::-1] for image in images],
-        [read_label(item["seg_map_path"], len(dataset.metainfo["classes"])) for item in items],
-    ]
-    for experiment, own in stages:  # one net in memory at a time
-        net = load(str(experiment.path), work_dirs / experiment.name / WEIGHTS, own)
-        columns.append([label_image(net, image) for image in images])
-    titles = ["image", "truth", *(experiment.name.split("/")[1] for experiment, _ in stages)]
-    figures.grid(list(zip(*columns, strict=True)), path, palette=dataset.metainfo["palette"], titles=titles)
+    indices = [int(index) for index in np.linspace(0, len(dataset) - 1, PICTURES)]
+    images = [read_image(dataset.get_data_info(index)["img_path"])[..., ::-1] for index in indices]
+    predicted: dict[str, list[tuple[str, list[np.ndarray]]]] = {}  # label set -> title and labels of each net
+    truths: dict[str, list[np.ndarray]] = {}
+    for experiment in shown:  # one net in memory at a time
+        config = load_config(experiment, options[experiment.name], data_root=data_root)
+        own = DATASETS.build(config.test_dataloader.dataset)
+        net = load(experiment.name, work_dirs / experiment.name / WEIGHTS, options[experiment.name])
+        samples = [label_item(net, own[index]) for index in indices]
+        for head in net.heads:
+            labels = [sample.get(PREDICTIONS[head]).data[0].cpu().numpy() for sample in samples]
+            predicted.setdefault(head, []).append((experiment.path.stem, labels))
+            truths[head] = [sample.get(TRUTHS[head]).data[0].cpu().numpy() for sample in samples]
+    paths = []
+    for head, nets in predicted.items():
+        paths.append(folder / ("predictions.png" if head == "semantic" else f"predictions_{head}.png"))
+        palette = dataset.metainfo["palette" if head == "semantic" else f"{head}_palette"]
+        columns = [images, truths[head], *(labels for _, labels in nets)]
+        titles = ["image", "truth", *(title for title, _ in nets)]
+        figures.grid(list(zip(*columns, strict=True)), paths[-1], palette=palette, titles=titles)
+    return paths

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from repro.errors import UserError
 from repro.experiments import Experiment, data_folder, plain_name
+from repro.sample import shrink
 
 # what may stand for a setting of a kind; bool comes first because it is an int too
 KINDS: dict[type, tuple[type, ...]] = {
@@ -50,6 +51,8 @@ def load_config(
     missing = [part for part in PARTS if part not in config]
     if missing:
         raise UserError(f"{experiment.path} lacks {', '.join(missing)}: read them from the suite's _base_ configs")
+    if experiment.on_sample:
+        shrink(config, finer=not any("/classifier_" in parent for parent in experiment.starts_from))
     for key, value in (options or {}).items():
         _check_option(config, key, value, experiment.name)
     # the suite's validation and test loaders are one and the same, until an option says otherwise

@@ -1,22 +1,23 @@
 """One stage of training: start from the parent's weights, train, hand on a weights file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import MODELS
 from torch import Tensor
 
 from repro import provenance
-from repro.data.splits import check_disjoint, content_sha256, read_ids
 from repro.errors import UserError
 from repro.experiments import Experiment, data_folder
 from repro.files import atomic
+from repro.guard import check_training_set, is_genuine
 from repro.models.classifier import Classifier
+from repro.models.fusion import adapt
 from repro.resume import RESUME
 from repro.runner import build_runner
 from repro.settings import config_sha256, dataset_name, load_config
@@ -32,7 +33,7 @@ def train(
     *,
     work_dirs: Path,
     data_root: Path | None = None,
-    start: Path | None = None,
+    start: Sequence[Path] = (),
     options: Mapping[str, Any] | None = None,
     seed: int | None = None,
     launcher: str = "none",
@@ -44,7 +45,7 @@ def train(
     Args:
         work_dirs: folder of all runs; the parent's weights are looked for there.
         data_root: folder of the dataset, instead of the config's.
-        start: weights to start from, instead of the parent's.
+        start: weights to start from, instead of the parents', in the parents' order.
         options: settings to change, by dotted key.
         seed: instead of the config's.
         launcher: as mmengine's.
@@ -55,15 +56,15 @@ def train(
     """
     config = load_config(experiment, options, seed, data_root)
     work_dir = work_dirs / experiment.name
-    parent_path = start or parent_weights(experiment, work_dirs)
-    parent = store.load(parent_path) if parent_path else None
+    origins = list(start) or parent_weights(experiment, work_dirs)
+    parents = [store.load(path) for path in origins]
     stage = {
         "experiment": experiment.name,
         "config_sha256": config_sha256(config),
-        "parent_sha256": parent.sha256 if parent else None,
+        "parent_sha256": "+".join(parent.sha256 for parent in parents) or None,
         "seed": config.randomness.seed,
         "dataset": dataset_name(config, "train_dataloader"),
-        "content_sha256": check_training_set(config),
+        "content_sha256": check_training_set(config, own_folder=data_root is None),
     }
     target, checkpoints = work_dir / WEIGHTS, find_checkpoints(work_dir)
     if target.is_file() or checkpoints:
@@ -75,8 +76,10 @@ def train(
     if checkpoints:
         # `resume:` is read by our own reader; `resume=True` in the config would let mmengine unpickle the file
         runner._resume, runner._load_from = True, f"{RESUME}{checkpoints[-1]}"
-    elif parent and parent_path:
-        store.hand_on(parent, bare_model(runner), parent_path)
+    elif parents:
+        model = bare_model(runner)
+        tensors = adapt([parent.tensors for parent in parents], model.backbone)
+        store.hand_on(store.Weights(dict(tensors)), model, " and ".join(map(str, origins)))
     if is_main_process():
         with atomic(work_dir / STAGE) as temporary:
             temporary.write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
@@ -91,7 +94,8 @@ def train(
             parent_sha256=stage["parent_sha256"],
             faithful=data_root is None
             and runner.world_size == 1  # more processes see more images a step
-            and follows_card(experiment, stage["config_sha256"], parent),
+            and (experiment.recipe == "sample" or is_genuine(config))
+            and follows_card(experiment, stage["config_sha256"], parents),
             training=measured | {name: stage[name] for name in ("seed", "dataset", "content_sha256")},
         )
         store.save(weights, target)
@@ -100,47 +104,40 @@ def train(
     return target
 
 
-def follows_card(experiment: Experiment, digest: str, parent: store.Weights | None) -> bool:
-    """Whether settings of this hash and a parent are those of the experiment's card, and the parent follows its own."""
-    if digest != config_sha256(load_config(experiment)):
-        return False
-    if parent is None:
-        return experiment.starts_from is None
-    return parent.faithful and parent.experiment == experiment.starts_from
+def follows_card(experiment: Experiment, digest: str, parents: Sequence[store.Weights]) -> bool:
+    """Whether settings of this hash and parents are those of the experiment's card, and the parents follow their own.
 
-
-def check_training_set(config: Config) -> str:
-    """Hash the images and labels that a stage trains on, after making sure that none of them is validated on.
-
-    Raises:
-        UserError: an unusable dataset, or one that shares images with the validation split.
+    A colour net that depth is added to, and two nets that are fused, are parents like others.
     """
-    trained = DATASETS.build(config.train_dataloader.dataset)
-    items = [trained.get_data_info(index) for index in range(len(trained))]
-    if config.get("val_dataloader"):
-        validated = config.val_dataloader.dataset
-        check_disjoint((item["img_id"] for item in items), read_ids(Path(validated.data_root) / validated.ann_file))
-    return content_sha256(items)
+    return (
+        digest == config_sha256(load_config(experiment))
+        and tuple(parent.experiment for parent in parents) == experiment.starts_from
+        and all(parent.faithful for parent in parents)
+    )
 
 
-def parent_weights(experiment: Experiment, work_dirs: Path) -> Path | None:
-    """Where the weights lie that an experiment starts from; None for one that begins at random.
+def parent_weights(experiment: Experiment, work_dirs: Path) -> list[Path]:
+    """Where the weights lie that an experiment starts from; none for one that begins at random.
 
     Raises:
         UserError: they are not there; says what makes them.
     """
-    parent = experiment.starts_from
-    if parent is None:
-        return None
-    if parent.startswith("ilsvrc/"):
-        path = data_folder() / "weights" / f"{parent}.pth"
-        remedy = f"put the converted {parent.removeprefix('ilsvrc/')} classifier there, or name a file with --start"
-    else:
-        path = work_dirs / parent / WEIGHTS
-        remedy = f"run `repro train {parent}` first, or name a file with --start"
-    if not path.is_file():
-        raise UserError(f"{experiment.name} starts from {parent}, but there is no {path}: {remedy}")
-    return path
+    found = []
+    for parent in experiment.starts_from:
+        path = weights_file(parent, work_dirs)
+        if not path.is_file():
+            made = f"put the converted {path.stem} classifier there"
+            remedy = made if parent.startswith("ilsvrc/") else f"run `repro train {parent}` first"
+            raise UserError(
+                f"{experiment.name} starts from {parent}, but there is no {path}: {remedy}, or name a file with --start"
+            )
+        found.append(path)
+    return found
+
+
+def weights_file(name: str, work_dirs: Path) -> Path:
+    """Where the weights of an experiment, or of an ILSVRC classifier, are expected."""
+    return data_folder() / "weights" / f"{name}.pth" if name.startswith("ilsvrc/") else work_dirs / name / WEIGHTS
 
 
 def find_checkpoints(work_dir: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mmseg.registry import DATASETS
 
-from repro.data.transforms import VOID, read_image, read_label
+from repro.data.images import VOID, read_image, read_label
 from repro.data.voc2011 import CLASSES, PALETTE, VOC2011
 
 

@@ -2,11 +2,22 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import UserError
 from repro.files import sha256 as file_sha256
+
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is known of a published list: how many ids, and their `ids_sha256` where it is known."""
+
+    images: int
+    sha256: str | None = None
+
 
 NAMED = 10  # an error names at most so many ids, so that it stays one readable line
 
@@ -51,9 +62,10 @@ def content_sha256(items: Iterable[Mapping[str, str]]) -> str:
     """SHA-256, in hex, of a split's ids, images and labels, byte by byte, whatever their order.
 
     Args:
-        items: with `img_id`, `img_path` and `seg_map_path` each; of several items of one image one counts.
+        items: with `img_id` and the paths of the item's files, under keys that end in `_path`; of several items of one
+            image one counts.
     """
-    files = {item["img_id"]: (item["img_path"], item["seg_map_path"]) for item in items}
+    files = {item["img_id"]: [item[key] for key in sorted(item) if key.endswith("_path")] for item in items}
     digest = hashlib.sha256()
     for image_id in sorted(files):
         hashes = [file_sha256(path) for path in files[image_id]]
@@ -65,6 +77,20 @@ def seg11valid(voc_val: Iterable[str], sbd_train: Iterable[str]) -> list[str]:
     """VOC 2011 val minus SBD train, in VOC's order: the 736 images the released nets are scored on."""
     trained = set(sbd_train)
     return [image_id for image_id in voc_val if image_id not in trained]
+
+
+def check_split(name: str, ids: Sequence[str], known: Split) -> None:
+    """Make sure that a list is the published one.
+
+    Raises:
+        UserError: it has another number of ids, or other ids.
+    """
+    if len(ids) != known.images:
+        raise UserError(
+            f"the list {name} has {len(ids)} ids, the published one {known.images}; prepare the dataset again"
+        )
+    if known.sha256 is not None and ids_sha256(ids) != known.sha256:
+        raise UserError(f"the list {name} does not hold the {known.images} published ids; prepare the dataset again")
 
 
 def check_disjoint(train_ids: Iterable[str], val_ids: Iterable[str]) -> None:

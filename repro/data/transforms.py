@@ -1,79 +1,18 @@
-"""Loading an image and its labels, and refusing what is broken. mmseg's PackSegInputs finishes the pipeline."""
+"""The steps of a pipeline: an image, what is stacked onto it, its labels. All refuse what is broken."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
+from mmengine.structures import PixelData
+from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
-from PIL import Image
 
+from repro.data.images import read_image, read_label
 from repro.errors import UserError
 
-VOID = 255
-
-
-def read_image(path: Path | str) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 BGR, its pixels as stored: EXIF orientation is ignored, as masks have none.
-
-    PIL decodes, as in the released nets' own data layer; OpenCV would return a truncated JPEG half grey.
-
-    Raises:
-        UserError: the file is missing, truncated or no image.
-    """
-    rgb = _decode(path, "image", _to_rgb)
-    return np.ascontiguousarray(rgb[..., ::-1])
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """As 8-bit RGB; 16-bit grey, which PIL would clip at 255, is scaled."""
-    if image.mode.startswith("I;16"):
-        image = image.point(lambda value: value * (1 / 256)).convert("L")
-    return image.convert("RGB")
-
-
-def read_label(path: Path | str, num_classes: int) -> np.ndarray:
-    """A label PNG, palette or grey, as (H, W) uint8 class ids; 255 is void.
-
-    Raises:
-        UserError: the file is missing, truncated, no map of ids, or holds an id outside 0..num_classes-1 and 255.
-    """
-    label = _decode(path, "label")
-    if label.ndim != 2:
-        raise UserError(f"label {path} is a colour image; a palette or grey PNG of class ids is needed")
-    if label.dtype == bool:
-        label = label.astype(np.uint8)
-    check_ids(label, num_classes, path)
-    return label.astype(np.uint8)
-
-
-def check_ids(label: np.ndarray, num_classes: int, path: Path | str) -> None:
-    """Raise a UserError that names `path` and the ids in `label` outside 0..num_classes-1 and 255."""
-    counted = label.dtype == np.uint8  # the common case, ten times faster than sorting
-    ids = np.flatnonzero(np.bincount(label.ravel(), minlength=256)) if counted else np.unique(label)
-    stray = ids[((ids >= num_classes) | (ids < 0)) & (ids != VOID)]
-    if stray.size:
-        names = ", ".join(map(str, stray[:10]))
-        raise UserError(
-            f"label {path} holds class ids {names}; only 0 to {num_classes - 1} and {VOID} (void) are known: "
-            "correct the file, or take it out of the list"
-        )
-
-
-def _decode(path: Path | str, what: str, then=lambda image: image) -> np.ndarray:
-    try:
-        # a limit on pixels against decompression bombs only warns at first; refuse at once
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return np.array(then(image))
-    except FileNotFoundError as error:
-        raise UserError(f"{what} {path} is missing; restore it, or take it out of the list") from error
-    # PIL reports broken files by many types, SyntaxError among them
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombWarning) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{what} {path} cannot be read ({reason}): truncated or no image; replace it, or take it out of the list"
-        ) from error
+META_KEYS = ("img_id", "img_path", "seg_map_path", "ori_shape", "img_shape")
 
 
 @TRANSFORMS.register_module()
@@ -91,31 +30,56 @@ class LoadImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadLabel(BaseTransform):
-    """Set `gt_seg_map` (H, W) uint8 from `seg_map_path` and name it in `seg_fields`. Runs after `LoadImage`.
+    """Set a map of labels, (H, W) uint8, and name it in `seg_fields`. Runs after the image is loaded.
+
+    Args:
+        num_classes: of the label set.
+        path: the item's key of the label file.
+        field: what the map is called, `gt_seg_map` or `gt_geo_map`.
 
     Raises:
         UserError: the file is missing, truncated, no map of ids, of another size than the image, or holds an id
             outside 0..num_classes-1 and 255.
     """
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
+    def __init__(self, num_classes: int, path: str = "seg_map_path", field: str = "gt_seg_map") -> None:
+        self.num_classes, self.path, self.field = num_classes, path, field
 
     def transform(self, results: dict) -> dict:
-        path = results["seg_map_path"]
+        path = results[self.path]
         label = read_label(path, self.num_classes)
-        if label.shape != tuple(results["img_shape"]):
-            sizes = ["x".join(map(str, shape[::-1])) for shape in (label.shape, results["img_shape"])]
-            raise UserError(
-                f"label {path} is {sizes[0]} pixels, its image {results['img_path']} {sizes[1]}; "
-                "replace the one that is wrong, or take both out of the list"
-            )
-        if results.get("label_map"):  # the dataset was built with a subset of its classes
+        check_size("label", path, label, results)
+        if results.get("label_map") and self.field == "gt_seg_map":  # built with a subset of the dataset's classes
             lookup = np.arange(256, dtype=np.uint8)
             for old, new in results["label_map"].items():
                 lookup[old] = new
             label = lookup[label]
-        return results | {"gt_seg_map": label, "seg_fields": [*results.get("seg_fields", []), "gt_seg_map"]}
+        return results | {self.field: label, "seg_fields": [*results.get("seg_fields", []), self.field]}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_classes={self.num_classes})"
+        return f"{type(self).__name__}(num_classes={self.num_classes}, path={self.path!r}, field={self.field!r})"
+
+
+@TRANSFORMS.register_module()
+class PackInputs(PackSegInputs):
+    """mmseg's last step, which also packs geometric labels: `gt_geo_seg` (1, H, W) beside `gt_sem_seg`."""
+
+    def __init__(self, meta_keys: tuple[str, ...] = META_KEYS) -> None:
+        super().__init__(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        packed = super().transform(results)
+        if "gt_geo_map" in results:
+            labels = torch.from_numpy(results["gt_geo_map"][None].astype(np.int64))
+            packed["data_samples"].set_data({"gt_geo_seg": PixelData(data=labels)})
+        return packed
+
+
+def check_size(what: str, path: Path | str, pixels: np.ndarray, results: dict) -> None:
+    """Raise a UserError if a file that belongs to an image has another height or width."""
+    if pixels.shape[:2] != tuple(results["img_shape"]):
+        sizes = ["x".join(map(str, shape[1::-1])) for shape in (pixels.shape, results["img_shape"])]
+        raise UserError(
+            f"{what} {path} is {sizes[0]} pixels, its image {results['img_path']} {sizes[1]}; "
+            "replace the one that is wrong, or take both out of the list"
+        )

@@ -6,7 +6,6 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from repro.errors import UserError
 from repro.models.skip_head import SkipHead
 from repro.models.trunk import Trunk
 from repro.stack import BaseSegmentor
@@ -22,15 +21,15 @@ class FCN(BaseSegmentor):
     Args:
         backbone: config of the trunk.
         decode_head: config of the semantic head; the trunk's channels and geometry are filled in.
-        geometric_head: config of a second head on the same trunk, for SIFT Flow's geometric labels (section 5).
+        geometric_head: config of a head for SIFT Flow's geometric labels (section 5), beside the semantic one or alone.
         freeze_backbone: train the head alone (FCN-32s-fixed, Table 2).
-        data_preprocessor: mmseg's, with the mean to subtract.
+        data_preprocessor: the suite's `SubtractMean`, with the mean to subtract.
     """
 
     def __init__(
         self,
         backbone: dict,
-        decode_head: dict,
+        decode_head: dict | None = None,
         geometric_head: dict | None = None,
         freeze_backbone: bool = False,
         data_preprocessor: dict | None = None,
@@ -39,30 +38,29 @@ class FCN(BaseSegmentor):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone: Trunk = MODELS.build(backbone)
         self.backbone.requires_grad_(not freeze_backbone)
+        if decode_head is None and geometric_head is None:
+            raise ValueError("an FCN needs a decode_head or a geometric_head")
         grid = {"channels": self.backbone.channels(), "geometries": self.backbone.geometries()}
-        self.decode_head: SkipHead = MODELS.build(decode_head, default_args=grid)
-        self.geometric_head: SkipHead | None = None
-        if geometric_head is not None:
-            self.geometric_head = MODELS.build(geometric_head, default_args=grid)
+        for name, head in (("decode_head", decode_head), ("geometric_head", geometric_head)):
+            self.add_module(name, head and MODELS.build(head, default_args=grid))
 
     @property
     def heads(self) -> dict[str, SkipHead]:
         """The heads by the label set that they score."""
-        if self.geometric_head is None:
-            return {"semantic": self.decode_head}
-        return {"semantic": self.decode_head, "geometric": self.geometric_head}
+        heads = {"semantic": self.decode_head, "geometric": self.geometric_head}
+        return {name: head for name, head in heads.items() if head is not None}
 
     def extract_feat(self, inputs: Tensor) -> dict[str, Tensor]:
         """The trunk's maps of preprocessed images (N, C, H, W)."""
         return self.backbone(inputs)
 
     def encode_decode(self, inputs: Tensor, batch_data_samples: list[SegDataSample] | None = None) -> Tensor:
-        """Semantic scores (N, classes, H, W) of preprocessed images (N, C, H, W)."""
-        return self.decode_head(self.extract_feat(inputs), inputs.shape[-2:])
+        """The first head's scores (N, classes, H, W) of preprocessed images (N, C, H, W)."""
+        return next(iter(self._scores(inputs).values()))
 
     def coarse_scores(self, inputs: Tensor) -> Tensor:
-        """Semantic scores before any upsampling (N, classes, ~H/32, ~W/32): the heat maps of Figure 2."""
-        return self.decode_head.score(self.extract_feat(inputs))
+        """The first head's scores before any upsampling (N, classes, ~H/32, ~W/32): the heat maps of Figure 2."""
+        return next(iter(self.heads.values())).score(self.extract_feat(inputs))
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor | tuple[Tensor, ...]:
         """Scores (N, classes, H, W); for two heads the pair (semantic, geometric)."""
@@ -70,16 +68,7 @@ class FCN(BaseSegmentor):
         return scores if len(scores) > 1 else scores[0]
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """One loss a head; a training step adds them up.
-
-        Raises:
-            UserError: images of different sizes in one batch.
-        """
-        if any(any(sample.metainfo.get("padding_size", ())) for sample in data_samples):
-            raise UserError(
-                "images of different sizes in one batch: padding them would change their scores; "
-                "set train_dataloader.batch_size=1 and optim_wrapper.accumulative_counts to the batch you want"
-            )
+        """One loss a head; a training step adds them up."""
         losses = {}
         for name, scores in self._scores(inputs).items():
             labels = torch.cat([sample.get(TRUTHS[name]).data for sample in data_samples])  # (N, H, W)
@@ -87,7 +76,7 @@ class FCN(BaseSegmentor):
         return losses
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
-        """The samples with every pixel's most probable class: `pred_sem_seg` (and `pred_geo_seg`), each (1, H, W)."""
+        """The samples with every pixel's most probable class: `pred_sem_seg` and `pred_geo_seg`, each (1, H, W)."""
         data_samples = data_samples or [SegDataSample() for _ in inputs]
         for name, scores in self._scores(inputs).items():
             for sample, labels in zip(data_samples, scores.argmax(dim=1, keepdim=True), strict=True):

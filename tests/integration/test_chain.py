@@ -106,7 +106,7 @@ def test_two_runs_from_scratch_are_equal_bit_for_bit(trained, drawn, tiny, tmp_p
 def test_another_seed_is_another_training(trained, drawn, tiny, tmp_path):
     start = trained / "sample/fcn32s_vgg16/weights.pth"
     card = experiments.get("sample/fcn16s_vgg16")
-    path = train(card, work_dirs=tmp_path, data_root=drawn, start=start, options=tiny, seed=2)
+    path = train(card, work_dirs=tmp_path, data_root=drawn, start=[start], options=tiny, seed=2)
     assert store.load(path).sha256 != weights(trained, "fcn16s_vgg16").sha256
     assert store.load(path).training["seed"] == 2
 
@@ -122,7 +122,7 @@ def test_a_finer_net_starts_with_the_predictions_of_its_parent(trained, drawn, t
     store.save(replace(parent, tensors=vivid), start)
     untrained = tiny | {"train_cfg.max_iters": 0}
     child = train(
-        experiments.get(f"sample/{fine}"), work_dirs=tmp_path, data_root=drawn, start=start, options=untrained
+        experiments.get(f"sample/{fine}"), work_dirs=tmp_path, data_root=drawn, start=[start], options=untrained
     )
     before, after = (
         evaluate(experiments.get(f"sample/{name}"), work_dirs=tmp_path, weights=path, data_root=drawn, options=tiny)

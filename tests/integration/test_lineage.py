@@ -68,12 +68,12 @@ def test_a_child_follows_its_card_only_if_its_parents_did():
     child = experiments.get(NAME)
     digest = config_sha256(load_config(child))
     parent = store.Weights({}, PARENT, faithful=True)
-    assert follows_card(child, digest, parent)
-    assert not follows_card(child, digest, replace(parent, faithful=False))
-    assert not follows_card(child, digest, replace(parent, experiment="sample/classifier_vgg16"))
-    assert not follows_card(child, digest, None)
-    assert not follows_card(child, config_sha256(load_config(child, {"train_cfg.max_iters": 10})), parent)
-    assert follows_card(child, config_sha256(load_config(child, seed=7)), parent), "a seed is no other experiment"
+    assert follows_card(child, digest, [parent])
+    assert not follows_card(child, digest, [replace(parent, faithful=False)])
+    assert not follows_card(child, digest, [replace(parent, experiment="sample/classifier_vgg16")])
+    assert not follows_card(child, digest, [])
+    assert not follows_card(child, config_sha256(load_config(child, {"train_cfg.max_iters": 10})), [parent])
+    assert follows_card(child, config_sha256(load_config(child, seed=7)), [parent]), "a seed is no other experiment"
 
 
 def test_a_user_file_takes_neither_the_name_nor_the_claims_of_the_suite(tmp_path):
@@ -94,7 +94,7 @@ def test_training_on_images_that_are_validated_on_is_refused(trained, drawn, tin
             experiments.get(PARENT),
             work_dirs=tmp_path,
             data_root=drawn,
-            start=trained / "sample/classifier_vgg16/weights.pth",
+            start=[trained / "sample/classifier_vgg16/weights.pth"],
             options=options,
         )
     assert not list(tmp_path.iterdir())

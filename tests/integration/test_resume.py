@@ -36,7 +36,7 @@ def run(
     """Train FCN-16s, or what is left of it, in a folder; gives its weights."""
 
     def train_it(folder: Path, name: str = NET, seed: int | None = None, **changed) -> store.Weights:
-        start = None if "classifier" in name else trained / "sample/fcn32s_vgg16/weights.pth"
+        start = [] if "classifier" in name else [trained / "sample/fcn32s_vgg16/weights.pth"]
         card = experiments.get(name)
         path = train(card, work_dirs=folder, data_root=drawn, start=start, options=options | changed, seed=seed)
         dismiss_workers()
@@ -188,13 +188,13 @@ def test_another_run_in_the_same_folder_is_refused_and_nothing_lost(run, half, c
 
 
 def test_another_parent_or_dataset_is_refused(run, half, drawn, trained, options, tmp_path):
-    card, start = experiments.get(NET), trained / "sample/fcn32s_vgg16/weights.pth"
+    card, start = experiments.get(NET), [trained / "sample/fcn32s_vgg16/weights.pth"]
     with pytest.raises(UserError, match="another parent_sha256"):
         train(
             card,
             work_dirs=half,
             data_root=drawn,
-            start=trained / "sample/fcn16s_vgg16/weights.pth",
+            start=[trained / "sample/fcn16s_vgg16/weights.pth"],
             options=options,
         )
     shutil.copytree(drawn, tmp_path / "elsewhere")
@@ -209,7 +209,7 @@ def test_a_run_that_never_began_claims_no_folder(run, drawn, trained, options, t
             experiments.get(NET),
             work_dirs=tmp_path,
             data_root=tmp_path / "nowhere",
-            start=trained / "sample/fcn32s_vgg16/weights.pth",
+            start=[trained / "sample/fcn32s_vgg16/weights.pth"],
             options=options | {"train_cfg.max_iters": 1},
         )
     assert run(tmp_path).training["iterations"] == STEPS

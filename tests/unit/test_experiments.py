@@ -53,17 +53,20 @@ def test_every_claim_is_printed_somewhere_and_answered_once():
 
 def test_every_parent_exists_and_is_of_the_same_recipe_and_net():
     for card in CARDS.values():
-        if card.starts_from is None or card.starts_from.startswith("ilsvrc/"):
-            continue
-        parent = CARDS[card.starts_from]
-        assert parent.recipe == card.recipe
-        assert parent.name.rpartition("_")[2] == card.name.rpartition("_")[2] or card.group == "ablations"
+        for name in card.starts_from:
+            if name.startswith("ilsvrc/"):
+                continue
+            parent = CARDS[name]
+            assert parent.recipe == card.recipe
+            same_net = parent.name.rpartition("_")[2] == card.name.rpartition("_")[2]
+            assert same_net or card.group in ("ablations", "nyudv2")
     trunks = {"vgg16": "ilsvrc/vgg16", "alexnet": "ilsvrc/caffenet", "googlenet": "ilsvrc/googlenet"}
     for name in VOC:
         if "fcn32s" in name or "atonce" in name:
-            assert CARDS[name].starts_from == next(start for trunk, start in trunks.items() if trunk in name)
-    assert CARDS["voc2011/fcn8s_vgg16"].starts_from == "voc2011/fcn16s_vgg16"
-    assert CARDS["voc2011/fcn8s_vgg16_cvpr"].starts_from == "voc2011/fcn16s_vgg16_cvpr"
+            assert CARDS[name].starts_from == tuple(start for trunk, start in trunks.items() if trunk in name)
+    assert CARDS["voc2011/fcn8s_vgg16"].starts_from == ("voc2011/fcn16s_vgg16",)
+    assert CARDS["voc2011/fcn8s_vgg16_cvpr"].starts_from == ("voc2011/fcn16s_vgg16_cvpr",)
+    assert CARDS["nyudv2/fcn32s_rgb_hha"].starts_from == ("nyudv2/fcn32s_rgb", "nyudv2/fcn32s_hha")
 
 
 RELEASE = {  # rate, iterations of one image
@@ -72,6 +75,24 @@ RELEASE = {  # rate, iterations of one image
     "voc2011/fcn16s_vgg16": (1e-12, 100_000),
     "voc2011/fcn8s_vgg16": (1e-14, 100_000),
     "voc2011/fcn8s_atonce_vgg16": (1e-10, 300_000),
+    "nyudv2/fcn32s_rgb": (1e-10, 100_000),
+    "nyudv2/fcn32s_rgbd": (1e-10, 100_000),
+    "nyudv2/fcn32s_hha": (1e-10, 100_000),
+    "nyudv2/fcn32s_rgb_hha": (1e-12, 100_000),
+    "nyudv2/fcn16s_rgb_hha": (1e-12, 100_000),
+    "siftflow/fcn32s_vgg16": (1e-10, 100_000),
+    "siftflow/fcn16s_vgg16": (1e-12, 100_000),
+    "siftflow/fcn8s_vgg16": (1e-12, 100_000),
+    "siftflow/fcn32s_semantic_vgg16": (1e-10, 100_000),
+    "siftflow/fcn16s_semantic_vgg16": (1e-12, 100_000),
+    "siftflow/fcn32s_geometric_vgg16": (1e-10, 100_000),
+    "siftflow/fcn16s_geometric_vgg16": (1e-12, 100_000),
+    "pascal_context/fcn32s_vgg16": (1e-10, 400_000),
+    "pascal_context/fcn16s_vgg16": (1e-12, 400_000),
+    "pascal_context/fcn8s_vgg16": (1e-14, 400_000),
+    "camvid/fcn32s_vgg16": (1e-10, 100_000),
+    "camvid/fcn16s_vgg16": (1e-12, 100_000),
+    "camvid/fcn8s_vgg16": (1e-14, 100_000),
 }
 CVPR = {  # rate, training images
     "voc2011/fcn32s_vgg16_cvpr": (1e-4, 8498),
@@ -86,7 +107,8 @@ CVPR = {  # rate, training images
 
 
 def test_the_tables_below_leave_no_experiment_out():
-    assert set(VOC) == {*RELEASE, *CVPR, "voc2011/fcn32s_alexnet"}
+    published = {name for name, card in CARDS.items() if card.recipe != "sample"}
+    assert published == {*RELEASE, *CVPR, "voc2011/fcn32s_alexnet"}
 
 
 @pytest.mark.parametrize(("name", "rate", "iterations"), [(name, *row) for name, row in RELEASE.items()])
@@ -96,8 +118,13 @@ def test_the_heavy_recipe(configs, name, rate, iterations):
     assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (rate, 0.99, 5e-4)
     assert config.optim_wrapper.get("accumulative_counts", 1) == 1
     assert config.train_cfg.max_iters == iterations
-    assert config.model.decode_head.loss.reduction == "sum"
-    assert not config.model.decode_head.get("learned_upsampling", False)
+    for head in heads(config).values():
+        assert head.loss.reduction == "sum" and not head.get("learned_upsampling", False)
+
+
+def heads(config: Config) -> dict[str, Any]:
+    found = {name: config.model.get(name) for name in ("decode_head", "geometric_head")}
+    return {name: head for name, head in found.items() if head}
 
 
 @pytest.mark.parametrize(("name", "rate", "images"), [(name, *row) for name, row in CVPR.items()])
@@ -143,6 +170,15 @@ def test_biases_train_at_twice_the_rate_undecayed(configs, name):
         assert found["weight_decay"] == (0 if doubled else 5e-4), parameter_name
 
 
+def means(name: str) -> list[float]:
+    """What facts about the released nets say is subtracted, channel by channel."""
+    color, hha = [116.190, 97.203, 92.318], [132.431, 94.076, 118.477]
+    group, _, net = name.partition("/")
+    if group == "nyudv2":
+        return {"rgb": color, "rgbd": [*color, 7.844], "hha": hha, "rgb_hha": color + hha}[net.split("_", 1)[1]]
+    return [114.578, 115.294, 108.353] if group == "siftflow" else [104.00699, 116.66877, 122.67892]
+
+
 @pytest.mark.parametrize("name", CARDS)
 def test_images_come_one_by_one_with_replacement_and_unaugmented(configs, name):
     config = configs[name]
@@ -153,20 +189,38 @@ def test_images_come_one_by_one_with_replacement_and_unaugmented(configs, name):
     assert config.train_dataloader.batch_size == config.val_dataloader.batch_size == 1
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         steps = [step.type.__name__ for step in loader.dataset.pipeline]
-        assert steps == ["LoadImage", "LoadLabel", "PackSegInputs"]
+        assert set(steps) <= {"LoadImage", "LoadHHA", "StackDepth", "StackHHA", "LoadLabel", "PackInputs"}
     assert config.val_dataloader.sampler.shuffle is False
-    mean = config.model.data_preprocessor.mean
-    assert list(mean) == [104.00699, 116.66877, 122.67892] and list(config.model.data_preprocessor.std) == [1, 1, 1]
-    assert not config.model.data_preprocessor.get("bgr_to_rgb", False)
+    mean = means(name)
+    assert list(config.model.data_preprocessor.mean) == mean
 
 
 def test_strides_are_what_the_names_say(configs):
     fused: dict[str, tuple[str, ...]] = {"fcn32s": (), "fcn16s": ("pool4",), "fcn8s": ("pool4", "pool3")}
-    for name in [*VOC, "sample/fcn32s_vgg16", "sample/fcn16s_vgg16", "sample/fcn8s_vgg16"]:
-        head = configs[name].model.decode_head
-        assert tuple(head.get("fuse", ())) == fused[name.split("/")[1].split("_")[0]], name
-        scales = {"pool4": 0.01, "pool3": 0.0001} if "atonce" in name else None
-        assert head.get("scales") == scales
+    for name in CARDS:
+        if "classifier" in name or name.startswith("ablations/"):
+            continue
+        for head in heads(configs[name]).values():
+            assert tuple(head.get("fuse", ())) == fused[name.split("/")[1].split("_")[0]], name
+            scales = {"pool4": 0.01, "pool3": 0.0001} if "atonce" in name else None
+            assert head.get("scales") == scales
+
+
+def test_heads_have_their_datasets_classes(configs):
+    counts = {"voc2011": 21, "nyudv2": 40, "siftflow": 33, "pascal_context": 60, "camvid": 11}
+    for name, config in configs.items():
+        group = CARDS[name].group
+        if group not in counts:
+            continue
+        classes = {"decode_head": counts[group], "geometric_head": 3}
+        assert {head: part.num_classes for head, part in heads(config).items()} == {
+            head: classes[head] for head in heads(config)
+        }
+        scored = {"decode_head": "semantic", "geometric_head": "geometric"}
+        assert config.test_evaluator.num_classes == {scored[head]: classes[head] for head in heads(config)}
+    assert set(heads(configs["siftflow/fcn16s_vgg16"])) == {"decode_head", "geometric_head"}
+    assert set(heads(configs["siftflow/fcn16s_semantic_vgg16"])) == {"decode_head"}
+    assert set(heads(configs["siftflow/fcn16s_geometric_vgg16"])) == {"geometric_head"}
 
 
 def test_the_sample_is_an_eighth_as_wide_with_a_mean_loss(configs):
@@ -196,10 +250,35 @@ def test_a_chain_has_parents_first():
     names = [experiment.name for experiment in experiments.chain("voc2011")]
     assert sorted(names) == sorted(VOC)
     for name in names:
-        parent = CARDS[name].starts_from
-        assert parent not in names or names.index(parent) < names.index(name)
+        for parent in CARDS[name].starts_from:
+            assert parent not in names or names.index(parent) < names.index(name)
     sample = [experiment.name.split("/")[1] for experiment in experiments.chain("sample")]
-    assert sample == ["classifier_vgg16", "fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16"]
+    assert sample == ["classifier_vgg16", "fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16"], "no other classifier"
+    nyudv2 = [experiment.name.split("/")[1] for experiment in experiments.chain("nyudv2")]
+    assert nyudv2.index("fcn32s_rgb_hha") > max(nyudv2.index("fcn32s_rgb"), nyudv2.index("fcn32s_hha"))
+
+
+def test_any_experiment_runs_on_the_sample():
+    """The same graph and loader, narrow and quick; and never a name or a claim of the real one."""
+    for name, card in CARDS.items():
+        if card.recipe == "sample" or card.group == "camvid":
+            continue
+        small, config = experiments.get(f"sample/{name}"), load_config(card)
+        assert (small.name, small.recipe, small.claims) == (f"sample/{name}", "sample", ())
+        assert all(experiments.get(parent).recipe == "sample" for parent in small.starts_from)
+        drawn = load_config(small)
+        backbone = drawn.model.backbone.get("stream", drawn.model.backbone)
+        assert backbone.width == 1 / 8 and backbone.dropout == 0
+        assert [step.type for step in drawn.train_dataloader.dataset.pipeline] == [
+            step.type for step in config.train_dataloader.dataset.pipeline
+        ]
+        for head in heads(drawn).values():
+            assert head.loss.reduction == "mean"
+        assert drawn.train_cfg.max_iters <= 1000 and drawn.optim_wrapper.accumulative_counts == 1
+        assert {part.dataset.data_root for part in (drawn.train_dataloader, drawn.test_dataloader)} == {
+            "data/sample" if card.group == "voc2011" else f"data/sample_{card.group}"
+        }
+        assert config_sha256(drawn) != config_sha256(config)
 
 
 MINE = '''"""Mine: 32s, but slower.

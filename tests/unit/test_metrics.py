@@ -64,6 +64,40 @@ def test_absent_classes_count_as_the_rule_says():
         scores(matrix, "all")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("absent", ["present", "union"])
+@pytest.mark.parametrize("classes", [(1, 2, 3, 4), (3, 0), (2,), (5, 1)])  # 5 never occurs, 4 is predicted only
+def test_a_subset_of_classes_equals_a_count_pixel_by_pixel(classes, absent):
+    truth, predicted = labels(np.random.default_rng(7), classes=4)
+    predicted[:9] = 4
+    kept = [(t, p) for t, p in zip(truth, predicted, strict=True) if t in classes]
+    accuracy, iu, weighted = [], {}, 0.0
+    for c in classes:
+        there = sum(t == c for t, _ in kept)
+        inside, either = sum(t == p == c for t, p in kept), sum(c in pair for pair in kept)
+        if there:
+            accuracy.append(inside / there)
+            weighted += there * inside / either
+        if there or (absent == "union" and either):
+            iu[c] = inside / either
+    found = scores(count(truth, predicted, 6), absent, classes)
+    assert found.pixel_acc == pytest.approx(sum(t == p for t, p in kept) / len(kept))
+    assert found.mean_acc == pytest.approx(sum(accuracy) / len(accuracy))
+    assert found.mean_iu == pytest.approx(sum(iu.values()) / len(iu))
+    assert found.fw_iu == pytest.approx(weighted / len(kept))
+    np.testing.assert_allclose(found.iu, [iu.get(c, np.nan) for c in range(6)])
+
+
+def test_all_classes_are_the_same_as_none_named():
+    matrix = count(*labels(np.random.default_rng(1)))
+    assert scores(matrix, classes=range(C)).mean_iu == scores(matrix).mean_iu
+    for wrong in ((), (0, 0), (C,), (-1,)):
+        with pytest.raises(ValueError, match="classes is"):
+            scores(matrix, classes=wrong)
+    matrix[2] = 0
+    with pytest.raises(UserError, match="no labelled pixel"):
+        scores(matrix, classes=(2,))
+
+
 def test_counts_beyond_32_bits_stay_exact():
     big = 2**40 + 1
     assert scores(np.array([[big, 0], [1, 0]])).pixel_acc == pytest.approx(big / (big + 1), abs=0)
@@ -153,6 +187,16 @@ def test_bootstrap_equals_drawing_images_one_by_one():
         assert getattr(estimate.high, metric) == pytest.approx(high)
         assert getattr(estimate.value, metric) == getattr(scores(found.total()), metric)
     np.testing.assert_allclose(estimate.low.iu, np.quantile([one.iu for one in drawn], 0.025, axis=0))
+
+
+def test_bootstrap_over_a_subset_equals_one_without_the_other_pixels():
+    found, classes = confusions(images=15), (1, 2, 4)
+    matrices = found.by_image().toarray().reshape(-1, C, C) * np.isin(np.arange(C), classes)[:, None]
+    kept = ImageConfusions.from_matrices(zip(found.ids, matrices, strict=True), C)
+    subset, present = bootstrap(found, classes=classes, resamples=50), bootstrap(kept, resamples=50)
+    for part in ("value", "low", "high"):
+        for metric in METRICS:
+            assert getattr(getattr(subset, part), metric) == getattr(getattr(present, part), metric)
 
 
 def test_bootstrap_is_reproducible_and_narrows_with_images():

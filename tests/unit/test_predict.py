@@ -9,8 +9,8 @@ from PIL import Image
 
 import repro
 from repro import experiments
-from repro.data.transforms import read_image
-from repro.data.voc2011 import CLASSES, colour_map
+from repro.data.images import colour_map, read_image
+from repro.data.voc2011 import CLASSES
 from repro.errors import UserError
 from repro.models.segmentor import FCN
 from repro.predict import find_images, heat_map, label_image, load, predict, preprocess

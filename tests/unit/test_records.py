@@ -13,7 +13,8 @@ from repro import provenance, records
 from repro.data.splits import ids_sha256
 from repro.errors import UserError
 from repro.metrics import ImageConfusions
-from repro.records import Dataset, Record, Weights
+from repro.records import Dataset, Record, Weights, schema
+from repro.report.claims import checkout
 
 PROVENANCE = {
     "commit": "a" * 40,
@@ -62,7 +63,7 @@ def reseal(path, change):
     data = json.loads(path.read_text())
     change(data)
     old = data["id"]
-    data["digest"] = records._digest(data)
+    data["digest"] = schema.digest_of(data)
     data["id"] = old.rsplit(".", 1)[0] + "." + data["digest"][:8]
     for head, file in data["images_file"].items():
         (path.parent / file["name"]).rename(path.parent / f"{data['id']}.{head}.npz")
@@ -95,6 +96,43 @@ def test_two_heads(tmp_path):
     both = {"semantic": semantic, "geometric": geometric}
     path = records.write(record(semantic, dataset=dataset, confusion=confusion), both, tmp_path)
     np.testing.assert_array_equal(records.read(path).images("geometric").total(), geometric.total())
+
+
+def test_the_geometric_head_alone(tmp_path):
+    found = images(classes=2)
+    dataset = replace(record(found).dataset, classes={"geometric": ["d", "e"]})
+    alone = record(found, dataset=dataset, confusion={"geometric": found.total()})
+    path = records.write(alone, {"geometric": found}, tmp_path)
+    assert list(records.read(path).confusion) == ["geometric"]
+    with pytest.raises(UserError, match="semantic is missing"):  # its classes are not named
+        records.write(replace(alone, confusion={"semantic": found.total()}), {"semantic": found}, tmp_path)
+
+
+@pytest.mark.parametrize("parent", [None, "a" * 64, "a" * 64 + "+" + "b" * 64])
+def test_weights_may_have_several_parents(tmp_path, parent):
+    weights = Weights("b" * 64, parent, "nyudv2/fcn32s_rgb_hha")
+    path = records.write(record(images(), weights=weights), {"semantic": images()}, tmp_path)
+    assert records.read(path).weights == weights
+
+
+def test_a_frame_is_kept_and_its_absence_leaves_no_trace(tmp_path, written):
+    assert "frame" not in json.loads(written.read_text())["dataset"]
+    assert records.read(written).dataset.frame is None
+    framed = record(images(), dataset=replace(record(images()).dataset, frame="425x560"))
+    assert records.read(records.write(framed, {"semantic": images()}, tmp_path)).dataset.frame == "425x560"
+    other = replace(framed, dataset=replace(framed.dataset, frame="480x640"))
+    assert records.write(other, {"semantic": images()}, tmp_path).name != framed.id
+    assert len({records.read(path).digest for path in tmp_path.glob("*.json")}) == 2
+
+
+def test_published_records_of_every_version_keep_their_digest():
+    paths = sorted(checkout("tables", "records").rglob("*.json"))
+    found = [records.read(path) for path in paths]
+    assert {one.schema for one in found} >= {1}
+    for one, path in zip(found, paths, strict=True):
+        data = schema.to_json(one)
+        assert data == json.loads(path.read_text(encoding="utf-8"))
+        assert schema.digest_of(data) == one.digest
 
 
 def test_a_matrix_row_stands_on_one_line(written):
@@ -168,7 +206,7 @@ def change(data, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema", 2, "schema 2 is newer"),
+        ("schema", 3, "schema 3 is newer"),
         ("schema", None, "schema is missing"),
         ("kind", "timing", "unknown kind"),
         ("recipe", None, "recipe is missing"),
@@ -187,6 +225,13 @@ def change(data, path, value):
         ("dataset.images", 5, "not over the split"),
         ("dataset.ids_sha256", "d" * 64, "not over the split"),
         ("dataset.split", "a/../b", "dataset.split"),
+        ("dataset.frame", "large", "dataset.frame"),
+        ("dataset.frame", 480, "dataset.frame is int"),
+        ("dataset.frame", "0x5", "dataset.frame"),
+        ("weights.parent_sha256", "a" * 64 + "+", "weights.parent_sha256"),
+        ("weights.parent_sha256", "a" * 128, "weights.parent_sha256"),
+        ("confusion.depth", [[1]], "semantic or geometric"),
+        ("confusion.semantic", None, "confusion holds"),
     ],
 )
 def test_each_fault_is_refused_by_name(written, path, value, message):

@@ -30,9 +30,7 @@ def config(**options) -> dict:
     loss = dict(type="PixelSoftmaxLoss", reduction="mean")
     return dict(
         type="FCN",
-        data_preprocessor=dict(
-            type="SegDataPreProcessor", mean=[126.0, 127.0, 128.0], std=[1, 1, 1], size_divisor=1, seg_pad_val=255
-        ),
+        data_preprocessor=dict(type="SubtractMean", mean=[126.0, 127.0, 128.0]),
         backbone=dict(type="VGG16", width=1 / 16),
         decode_head=dict(type="SkipHead", num_classes=CLASSES, fuse=("pool4",), loss=loss),
         **options,
@@ -197,11 +195,31 @@ def test_two_losses_weigh_the_same():
 
 
 @pytest.mark.parametrize("sizes", [[(20, 33), (20, 32)], [(20, 33), (21, 33)], [(5, 5), (5, 5), (9, 5)]])
-def test_images_of_several_sizes_are_refused_in_training(sizes):
+def test_images_of_several_sizes_are_refused(sizes):
     net = build(config())
-    with pytest.raises(UserError, match=r"different sizes in one batch.*batch_size=1.*accumulative_counts") as caught:
-        train_step(net, batch(*sizes))
-    assert "\n" not in str(caught.value)
+    for step in (train_step, lambda net, data: net.val_step(data)):
+        with pytest.raises(UserError, match=r"different sizes in one batch.*batch_size=1.*SameSizeBatches") as caught:
+            step(net, batch(*sizes))
+        assert "\n" not in str(caught.value)
+
+
+def test_the_geometric_head_may_stand_alone():
+    settings = two_heads()
+    settings["decode_head"] = None
+    net, both = build(settings), build(two_heads())
+    net.load_state_dict({name: both.state_dict()[name] for name in net.state_dict()})
+    data = batch((20, 33))
+    assert set(net(**net.data_preprocessor(data, training=True), mode="loss")) == {"loss_geometric"}
+    net, both = net.eval(), both.eval()
+    inputs = net.data_preprocessor(batch((20, 33)), False)["inputs"]
+    assert torch.equal(net(inputs, mode="tensor"), both(inputs, mode="tensor")[1])
+    (sample,) = net.val_step(batch((20, 33)))
+    assert "pred_geo_seg" in sample and "pred_sem_seg" not in sample
+
+
+def test_a_net_without_a_head_is_refused():
+    with pytest.raises(ValueError, match="needs a decode_head or a geometric_head"):
+        MODELS.build(config() | {"decode_head": None})
 
 
 @pytest.mark.parametrize("fuse", [(), ("pool4",), ("pool4", "pool3")])

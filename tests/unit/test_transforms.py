@@ -7,8 +7,9 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from repro.data.transforms import LoadImage, LoadLabel, read_image, read_label
-from repro.data.voc2011 import LISTS, VOC2011, colour_map
+from repro.data.images import colour_map, read_image, read_label
+from repro.data.transforms import LoadImage, LoadLabel
+from repro.data.voc2011 import LISTS, VOC2011
 from repro.errors import UserError
 
 PIPELINE = [

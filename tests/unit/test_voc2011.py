@@ -123,7 +123,7 @@ def test_every_class_id_survives_mat_to_png(official, tmp_path):
     first = read_ids(sbd / "train.txt")[0]
     label = np.arange(21, dtype=np.uint8).repeat(7).reshape(21, 7)
     (sbd / "cls" / f"{first}.mat").write_bytes(encode_sbd(label))
-    prepare(voc, sbd, tmp_path / "out")
+    prepare(voc.parents[1], tmp_path / "out")
     with Image.open(tmp_path / "out/SegmentationClassSBD" / f"{first}.png") as png:
         np.testing.assert_array_equal(np.array(png), label)
 
@@ -135,7 +135,7 @@ def test_prepare_goes_on_where_it_stopped_and_copies_where_links_fail(official, 
     broken.write_bytes(whole[:150])
     root = tmp_path / "out"
     with pytest.raises(UserError, match=f"{broken.name} cannot be read"):
-        prepare(voc, sbd, root)
+        prepare(voc.parents[1], root)
     assert not (root / LISTS).exists(), "lists come last"
     assert not list(root.rglob(".*")), "nothing half-written stays"
     early = min((root / "SegmentationClassSBD").iterdir())
@@ -147,7 +147,7 @@ def test_prepare_goes_on_where_it_stopped_and_copies_where_links_fail(official, 
 
     monkeypatch.setattr(os, "link", no_links)
     shutil.rmtree(root / "JPEGImages")
-    prepare(voc, sbd, root)
+    prepare(voc.parents[1], root)
     assert early.stat().st_mtime_ns == before
     assert len(load(root, "seg11valid")) == 6
     photo = next((root / "JPEGImages").iterdir())
@@ -183,7 +183,7 @@ def test_prepare_names_a_broken_mat(official, tmp_path, damage, named):
     image_id = read_ids(sbd / "train.txt")[0]
     damage(sbd / "cls" / f"{image_id}.mat")
     with pytest.raises(UserError, match=named) as caught:
-        prepare(voc, sbd, tmp_path / "out")
+        prepare(voc.parents[1], tmp_path / "out")
     assert image_id in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -191,13 +191,13 @@ def test_prepare_names_missing_images_and_refuses_the_lists_of_2012(official, tm
     voc, sbd = official
     image_id = read_ids(sbd / "train.txt")[3]
     (voc / "JPEGImages" / f"{image_id}.jpg").unlink()
-    prepare(voc, sbd, tmp_path / "from_sbd")  # SBD has the photo too
+    prepare(voc.parents[1], tmp_path / "from_sbd")  # SBD has the photo too
     (sbd / "img" / f"{image_id}.jpg").unlink()
     with pytest.raises(UserError, match=f"lacks 1 images: {image_id}"):
-        prepare(voc, sbd, tmp_path / "out")
+        prepare(voc.parents[1], tmp_path / "out")
     newer = voc.rename(voc.with_name("VOC2012"))
     with pytest.raises(UserError, match="lists of 2012"):
-        prepare(newer, sbd, tmp_path / "out")
+        prepare(newer.parents[1], tmp_path / "out")
 
 
 @pytest.mark.skipif(not (SHARED / "data/voc_seg11valid_masks.zip").exists(), reason="no ../shared: seg11valid's masks")

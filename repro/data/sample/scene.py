@@ -5,6 +5,7 @@ stride 32 cannot follow. What keeps them honest: patches and twigs of the classe
 so that a pixel's colour alone does not settle its class; texture and shape do.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -147,12 +148,21 @@ class Scene:
     image: np.ndarray  # (H, W, 3) uint8 BGR
     label: np.ndarray  # (H, W) uint8, VOC's class ids, no void
     instance: np.ndarray  # (H, W) uint8, 0 = background, else Placed.instance
+    ground: np.ndarray  # (H, W) bool, whether the background is ground there; else it is sky, or a far wall
     objects: tuple[Placed, ...]
     camera: Camera
 
 
-def draw_scene(seed: int, index: int, size: tuple[int, int] = (160, 180), thin_parts: bool = True) -> Scene:
+def draw_scene(
+    seed: int,
+    index: int,
+    size: tuple[int, int] = (160, 180),
+    thin_parts: bool = True,
+    classes: Sequence[int] = CLASS_IDS,
+) -> Scene:
     """Draw scene `index` of the series `seed`; `size` is (H, W) in pixels. The same arguments give the same bytes.
+
+    The objects are of `classes`.
 
     Without `thin_parts` every object is filled out to its convex hull, everything else stays in its place: the same
     objects, as large and as textured, without fine structure. It is the control for what finer strides are worth.
@@ -160,9 +170,9 @@ def draw_scene(seed: int, index: int, size: tuple[int, int] = (160, 180), thin_p
     rng = np.random.default_rng([seed, index])
     H, W = size
     camera = Camera(focal=float(W), height=1.6, horizon=H * rng.uniform(0.25, 0.5))
-    image = _background(rng, camera, H, W)
+    image, ground = _background(rng, camera, H, W)
     label, instance = np.zeros((H, W), np.uint8), np.zeros((H, W), np.uint8)
-    plans = _plan(rng, camera, H, W)
+    plans = _plan(rng, camera, H, W, classes)
     for number, (class_id, foot, scale) in enumerate(plans, 1):
         mask = _draw_object(rng, image, class_id, foot, scale, thin_parts)
         label[mask], instance[mask] = class_id, number
@@ -172,18 +182,18 @@ def draw_scene(seed: int, index: int, size: tuple[int, int] = (160, 180), thin_p
         if rows.size:
             box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
             objects.append(Placed(class_id, number, box, camera.distance(foot[1])))
-    return Scene(_develop(rng, image), label, instance, tuple(objects), camera)
+    return Scene(_develop(rng, image), label, instance, ground, tuple(objects), camera)
 
 
 Plan = tuple[int, tuple[float, float], float]  # class, foot (x, y), size in pixels
 
 
-def _plan(rng: np.random.Generator, camera: Camera, H: int, W: int) -> list[Plan]:
+def _plan(rng: np.random.Generator, camera: Camera, H: int, W: int, classes: Sequence[int]) -> list[Plan]:
     """Up to 6 objects standing on the ground, farthest first, not covering each other too much."""
     plans: list[Plan] = []
     for _ in range(rng.integers(2, 7)):
         for _ in range(12):
-            class_id = int(rng.choice(CLASS_IDS))
+            class_id = int(rng.choice(classes))
             scale = float(rng.uniform(36, 98))
             nearness = 0.6 * (scale - 36) / 62 + rng.uniform(0.05, 0.4)  # larger objects tend to stand nearer
             foot = (float(rng.uniform(0.1, 0.9) * W), camera.horizon + nearness * (H - 3 - camera.horizon))
@@ -275,8 +285,11 @@ def _texture(name: str, u: np.ndarray, v: np.ndarray, scale: float, rng: np.rand
     return np.zeros(u.shape, bool) if along is None else along % period < 0.42 * period
 
 
-def _background(rng: np.random.Generator, camera: Camera, H: int, W: int) -> np.ndarray:
-    """Sky and ground, with patches and twigs in the classes' colours, (H, W, 3) float32 BGR."""
+def _background(rng: np.random.Generator, camera: Camera, H: int, W: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sky and ground, with patches and twigs in the classes' colours, (H, W, 3) float32 BGR; and where the ground is.
+
+    The outline between the two follows the horizon, with slight bumps.
+    """
     ramp = np.linspace(0, 1, H, dtype=np.float32)[:, None, None]
     sky = np.array([225, 200, 170]) * rng.uniform(0.7, 1.05) + rng.uniform(-25, 25, 3)
     ground = np.array([105, 135, 130]) * rng.uniform(0.7, 1.25) + rng.uniform(-30, 30, 3)
@@ -294,7 +307,7 @@ def _background(rng: np.random.Generator, camera: Camera, H: int, W: int) -> np.
         end = start + length * np.array([np.cos(angle), np.sin(angle)])
         ends = np.stack([start, end]).astype(np.int32)
         cv2.polylines(image, [ends], False, colour.tolist(), int(rng.integers(2, 6)))
-    return image * (0.88 + 0.24 * _smooth(rng, H, W, 3)[..., None])
+    return image * (0.88 + 0.24 * _smooth(rng, H, W, 3)[..., None]), np.broadcast_to(~above[..., 0], (H, W)).copy()
 
 
 def _smooth(rng: np.random.Generator, H: int, W: int, cell: float) -> np.ndarray:

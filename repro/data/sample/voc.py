@@ -9,24 +9,22 @@
 """
 
 import io
-import json
-import secrets
 import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
+from repro.data.sample.folder import draw_folder
 from repro.data.sample.scene import draw_scene
-from repro.data.voc2011 import CLASSES, LISTS, prepare, write_label
+from repro.data.assemble import progress
+from repro.data.images import write_label
+from repro.data.voc2011 import CLASSES, LISTS, prepare
 from repro.errors import UserError
 
-MANIFEST = "sample.json"
 VERSION = 1  # raise it when the drawing changes, so that older samples are drawn anew
 
 
@@ -41,36 +39,16 @@ def write_voc(root: Path | str, seed: int = 0, train: int = 400, val: int = 100,
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-    root = Path(root)
     if train < 8 or val < 1:
         raise UserError(f"a sample of {train} training and {val} validation images is too small; draw at least 8 and 1")
     manifest = {"drawn_by": __name__, "version": VERSION, "seed": seed, "train": train, "val": val}
     manifest["thin_parts"] = thin_parts
-    if _holds(root, manifest):
-        return
-    drawing = root.with_name(f".{root.name}-{secrets.token_hex(4)}.drawing")
-    replaced = drawing.with_suffix(".replaced")
-    try:
-        try:
-            _draw_official(drawing / "official", seed, train, val, thin_parts)
-            prepare(
-                drawing / "official" / "VOCdevkit" / "VOC2011",
-                drawing / "official" / "benchmark_RELEASE" / "dataset",
-                drawing,
-            )
-            (drawing / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            if _holds(root, manifest):  # somebody else drew the same meanwhile
-                return
-            if root.exists():
-                root.replace(replaced)
-            drawing.replace(root)
-        finally:
-            for leftover in (drawing, replaced):
-                shutil.rmtree(leftover, ignore_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot draw into {root}: {error.strerror or error}; free the space or choose another folder"
-        ) from error
+
+    def draw(folder: Path) -> None:
+        _draw_official(folder / "official", seed, train, val, thin_parts)
+        prepare(folder / "official", folder)
+
+    draw_folder(Path(root), manifest, draw)
 
 
 def void_border(instance: np.ndarray) -> np.ndarray:
@@ -100,22 +78,6 @@ def encode_sbd(label: np.ndarray) -> bytes:
     return header.ljust(116) + file.getvalue()[116:]
 
 
-def _holds(root: Path, manifest: dict) -> bool:
-    """Whether `root` is this sample. False: it is free to be drawn to. UserError: it belongs to someone else."""
-    if not root.exists():
-        return False
-    if root.is_dir():
-        if not any(root.iterdir()):
-            return False
-        try:
-            found = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-            if found["drawn_by"] == manifest["drawn_by"]:
-                return bool(found == manifest)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-    raise UserError(f"{root} exists and is no drawn sample; choose another folder, or move it away")
-
-
 def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: bool) -> None:
     voc, sbd = official / "VOCdevkit" / "VOC2011", official / "benchmark_RELEASE" / "dataset"
     for folder in (voc / "JPEGImages", voc / "SegmentationClass", voc / LISTS, sbd / "img", sbd / "cls"):
@@ -131,7 +93,7 @@ def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: 
         sbd / "val.txt": held_out,
     }
     with_voc_mask = {*voc_train, *both, *held_out}
-    for index, image_id in enumerate(track(ids, description="drawing", console=Console(stderr=True))):
+    for index, image_id in enumerate(progress(ids, "drawing")):
         size = np.random.default_rng([seed, index, 1]).integers(190, 251, 2)  # another stream than the scene's own
         scene = draw_scene(seed, index, (int(size[0]), int(size[1])), thin_parts)
         photo = voc / "JPEGImages" / f"{image_id}.jpg"

@@ -2,18 +2,13 @@
 
 from mmengine.dataset import DefaultSampler
 from mmengine.runner import TestLoop, ValLoop
-from mmseg.datasets.transforms import PackSegInputs
 
 from repro.confusion import ConfusionMatrix
 from repro.data.samplers import WithReplacement
-from repro.data.transforms import LoadImage, LoadLabel
+from repro.data.transforms import LoadImage, LoadLabel, PackInputs
 from repro.data.voc2011 import VOC2011
 
-pipeline = [
-    dict(type=LoadImage),
-    dict(type=LoadLabel, num_classes=21),
-    dict(type=PackSegInputs, meta_keys=("img_id", "img_path", "seg_map_path", "ori_shape", "img_shape")),
-]
+pipeline = [dict(type=LoadImage), dict(type=LoadLabel, num_classes=21), dict(type=PackInputs)]
 train_dataloader = dict(
     batch_size=1,
     num_workers=2,

@@ -1,0 +1,99 @@
+"""Images, label maps and depth maps as files: decoded exactly as stored, refused where broken."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from repro.errors import UserError
+from repro.files import atomic
+
+VOID = 255
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """An image file as (H, W, 3) uint8 BGR, its pixels as stored: EXIF orientation is ignored, as masks have none.
+
+    PIL decodes, as in the released nets' own data layer; OpenCV would return a truncated JPEG half grey.
+
+    Raises:
+        UserError: the file is missing, truncated or no image.
+    """
+    rgb = decode(path, "image", _to_rgb)
+    return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def read_label(path: Path | str, num_classes: int) -> np.ndarray:
+    """A label PNG, palette or grey, as (H, W) uint8 class ids; 255 is void.
+
+    Raises:
+        UserError: the file is missing, truncated, no map of ids, or holds an id outside 0..num_classes-1 and 255.
+    """
+    label = decode(path, "label")
+    if label.ndim != 2:
+        raise UserError(f"label {path} is a colour image; a palette or grey PNG of class ids is needed")
+    if label.dtype == bool:
+        label = label.astype(np.uint8)
+    check_ids(label, num_classes, path)
+    return label.astype(np.uint8)
+
+
+def check_ids(label: np.ndarray, num_classes: int, path: Path | str) -> None:
+    """Raise a UserError that names `path` and the ids in `label` outside 0..num_classes-1 and 255."""
+    counted = label.dtype == np.uint8  # the common case, ten times faster than sorting
+    ids = np.flatnonzero(np.bincount(label.ravel(), minlength=256)) if counted else np.unique(label)
+    stray = ids[((ids >= num_classes) | (ids < 0)) & (ids != VOID)]
+    if stray.size:
+        names = ", ".join(map(str, stray[:10]))
+        raise UserError(
+            f"label {path} holds class ids {names}; only 0 to {num_classes - 1} and {VOID} (void) are known: "
+            "correct the file, or take it out of the list"
+        )
+
+
+def write_label(path: Path, label: np.ndarray) -> None:
+    """Write (H, W) uint8 class ids as a PNG in VOC's colours, atomically."""
+    image = Image.fromarray(label)
+    image.putpalette(colour_map().tobytes())
+    with atomic(path) as temporary:
+        image.save(temporary)
+
+
+def colour_map(count: int = 256) -> np.ndarray:
+    """VOC's colours, (count, 3) uint8 RGB: bits 0, 1, 2 of an id are the top bits of R, G, B; bits 3, 4, 5 the next."""
+    ids = np.arange(count)
+    colours = np.zeros((count, 3), np.uint8)
+    for level in range(8):
+        for channel in range(3):
+            colours[:, channel] |= ((ids >> (3 * level + channel) & 1) << (7 - level)).astype(np.uint8)
+    return colours
+
+
+def decode(path: Path | str, what: str, convert: Callable[[Image.Image], Image.Image] | None = None) -> np.ndarray:
+    """The pixels of an image file as PIL reads them, converted first where asked for.
+
+    Raises:
+        UserError: the file, which the message calls `what`, is missing, truncated or no image.
+    """
+    try:
+        # a limit on pixels against decompression bombs only warns at first; refuse at once
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return np.array(convert(image) if convert else image)
+    except FileNotFoundError as error:
+        raise UserError(f"{what} {path} is missing; restore it, or take it out of the list") from error
+    # PIL reports broken files by many types, SyntaxError among them
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombWarning) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{what} {path} cannot be read ({reason}): truncated or no image; replace it, or take it out of the list"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """As 8-bit RGB; 16-bit grey, which PIL would clip at 255, is scaled."""
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    return image.convert("RGB")

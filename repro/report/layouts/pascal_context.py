@@ -1,0 +1,58 @@
+"""PASCAL-Context: Table 6 of the paper, over 59 classes and over 33 of them."""
+
+from repro.metrics import METRICS
+from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.printed import RELEASED, WHY, printed
+
+# the classes of Table 6's second half, as records name them: 33_labels.txt on the dataset's page
+CONTEXT_33 = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+    *("sky", "grass", "ground", "road", "building", "tree", "water", "mountain", "wall", "floor", "track"),
+    *("keyboard", "ceiling"),
+)
+NETS = ("FCN-32s", "FCN-16s", "FCN-8s")
+ROWS = tuple(Row(f"FCN-{stride}", experiment=f"pascal_context/fcn{stride}_vgg16") for stride in ("32s", "16s", "8s"))
+
+
+def _printed(classes: int, *footnotes: str) -> Block:
+    title = f"CVPR 2015, Table 6: {classes} classes, as printed"
+    return printed(title, f"cvpr2015/table6_{classes}", ("O2P", "CFM", *NETS), METRICS, *footnotes)
+
+
+def _measured(title: str, footnote: str, classes: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> Block:
+    return Block(
+        title=title,
+        rows=ROWS,
+        metrics=METRICS,
+        selection="pascal_context_val",
+        recipe="release",
+        shape="scores",
+        classes=classes,
+        without=without,
+        footnotes=(RELEASED, footnote),
+    )
+
+
+PASCAL_CONTEXT = Layout(
+    name="pascal_context",
+    title="PASCAL-Context",
+    summary="Table 6 of the paper: whole scenes, over 59 classes and over 33",
+    command="tox -e reproduce-context",
+    blocks=(
+        _printed(59, WHY),
+        _measured(
+            "Measured: 59 classes",
+            "The nets have 60 outputs. Pixels of background are left out; background predicted on any other pixel is "
+            "an error.",
+            without=("background",),
+        ),
+        _printed(33, WHY),
+        _measured(
+            "Measured: 33 classes",
+            "The paper does not list the 33; they are those of `33_labels.txt` on the dataset's page. Pixels of any "
+            "other class are left out; any other class predicted on a pixel of the 33 is an error.",
+            classes=CONTEXT_33,
+        ),
+    ),
+)

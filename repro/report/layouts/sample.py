@@ -1,0 +1,82 @@
+"""The embedded sample's own table, and any other table filled with nets that were trained on drawn images."""
+
+from dataclasses import replace
+
+from repro.errors import UserError
+from repro.metrics import METRICS
+from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.selections import SELECTIONS
+
+NO_CLAIM = "Drawn images: these numbers compare with no claim of any paper."
+
+SAMPLE = Layout(
+    name="sample",
+    title="The embedded sample",
+    summary="The story of 32s, 16s and 8s on drawn images, with nets of an eighth of the width",
+    command="tox -e reproduce-sample",
+    blocks=(
+        Block(
+            title="Finer strides on drawn scenes",
+            rows=(
+                Row("FCN-32s", experiment="sample/fcn32s_vgg16"),
+                Row("FCN-16s", experiment="sample/fcn16s_vgg16"),
+                Row("FCN-8s", experiment="sample/fcn8s_vgg16"),
+            ),
+            metrics=METRICS,
+            selection="sample",
+            recipe="sample",
+            shape="scores",
+            footnotes=(NO_CLAIM,),
+        ),
+        Block(
+            title="Controls: the same further training of FCN-32s without the skip",
+            rows=(
+                Row("FCN-16s, pool4's score kept at zero", experiment="ablations/fcn16s_sample_zero_skip"),
+                Row("FCN-32s trained on at that rate", experiment="ablations/fcn32s_sample_lower_rate"),
+            ),
+            metrics=METRICS,
+            selection="sample",
+            recipe="sample",
+            shape="scores",
+            footnotes=(
+                "Both start where FCN-16s starts. What they gain on FCN-32s is not owed to the skip (section 4.2).",
+            ),
+            command="repro reproduce ablations",
+        ),
+    ),
+)
+
+
+def on_sample(layout: Layout) -> Layout:
+    """A table with the rows that this suite measures, filled by the same experiments on drawn images.
+
+    Columns and blocks that only stand as printed are left out.
+
+    Raises:
+        UserError: nothing is drawn in the form of this table's dataset, or the table is of drawn images already.
+    """
+    if f"sample_{layout.name}" not in SELECTIONS:
+        raise UserError(f"the table {layout.name} has no other one on drawn images")
+    blocks = tuple(_drawn(block, layout.name) for block in layout.blocks if block.shape != "printed")
+    return replace(
+        layout,
+        title=f"{layout.title}: the same experiments on drawn images",
+        summary=f"{layout.summary}. Here the images are drawn, and the nets have an eighth of the width",
+        command=f"repro reproduce {layout.name} --sample",
+        blocks=blocks,
+    )
+
+
+def _drawn(block: Block, group: str) -> Block:
+    rows = tuple(replace(row, claim=None, experiment=f"sample/{row.experiment}") for row in block.rows)
+    return replace(
+        block,
+        title=f"{block.title} (drawn)",
+        rows=rows,
+        selection=f"sample_{group}",
+        recipe="sample",
+        shape="scores",
+        printed_only=(),
+        footnotes=(NO_CLAIM,),
+        command="",
+    )
