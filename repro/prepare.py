@@ -1,7 +1,6 @@
 """Brings a dataset into the folder that its experiments read: from local archives, from the network, or drawn."""
 
 import importlib
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +8,9 @@ from types import ModuleType
 from typing import Any
 
 from repro.data import prepared
+from repro.data.assemble import link
 from repro.data.download import Archive, obtain, wanted
-from repro.data.sample.folder import is_drawn
+from repro.data.sample.folder import drawn_by, is_drawn
 from repro.data.unpack import unpack
 from repro.errors import UserError
 from repro.experiments import data_folder
@@ -63,7 +63,7 @@ def prepare(
             if archive.endswith(PACKED):
                 unpack(path, Path(temporary, archive.split(".")[0]))
             else:
-                shutil.copyfile(path, Path(temporary, archive))
+                link(path, Path(temporary, archive))
         module.prepare(Path(temporary), root, **extra)
     prepared.note(root, archives, published=verify)
     return root
@@ -92,9 +92,17 @@ def prepare_sample(
             f"data/{folder_of(name)} is for the default drawing, which the tables know: give this one another --root"
         )
     root = root or data_folder() / folder_of(name)
-    writer = importlib.import_module(f"repro.data.sample.{WRITERS[name]}")
-    getattr(writer, f"write_{WRITERS[name]}")(root, seed=seed, thin_parts=thin_parts, **cut)
+    getattr(_writer(name), f"write_{WRITERS[name]}")(root, seed=seed, thin_parts=thin_parts, **cut)
     return root
+
+
+def has_sample(name: str, root: Path) -> bool:
+    """Whether a folder holds a drawing, of whatever size and seed, as today's writer of this layout makes it."""
+    return drawn_by(root) == (_writer(name).__name__, _writer(name).VERSION)
+
+
+def _writer(name: str) -> ModuleType:
+    return importlib.import_module(f"repro.data.sample.{WRITERS[name]}")
 
 
 def dataset_module(name: str) -> ModuleType:

@@ -6,10 +6,17 @@ from pathlib import Path
 from repro import experiments
 from repro.data import prepared
 from repro.data.download import Archive, wanted
-from repro.data.sample.folder import is_drawn
 from repro.errors import UserError
 from repro.experiments import Experiment, data_folder
-from repro.prepare import WRITERS, archives_folder, choose_source, dataset_module, prepare, prepare_sample
+from repro.prepare import (
+    WRITERS,
+    archives_folder,
+    choose_source,
+    dataset_module,
+    has_sample,
+    prepare,
+    prepare_sample,
+)
 from repro.sample import folder_of
 from repro.settings import load_config
 from repro.train import weights_file
@@ -29,7 +36,7 @@ def prepare_all(
     folders = [] if data_root else sorted({dataset_folder(stage) for stage in stages})
     for folder in folders:
         if folder.name in SAMPLES:
-            if not is_drawn(folder):
+            if not has_sample(SAMPLES[folder.name], folder):
                 prepare_sample(SAMPLES[folder.name], folder)
         elif not prepared.is_complete(folder) and not has_lists(folder):
             source = choose_source(dataset_module(folder.name), given)

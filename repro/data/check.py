@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from repro.data.images import decode, read_image, read_label
+from repro.data.images import read_image, read_label
 from repro.data.listed import WHAT, ListedDataset
+from repro.data.modalities import read_depth, read_hha
 from repro.data.prepared import is_published
 from repro.data.splits import check_split, name_some, read_ids
 from repro.errors import UserError
@@ -100,8 +100,10 @@ def check(dataset: type[ListedDataset], root: Path, published: bool) -> Report:
 
 
 def _read_lists(dataset: type[ListedDataset], root: Path, published: bool, report: Report) -> dict[str, list[str]]:
-    """The ids of every list in the folder; those that are trained on or scored must be there."""
-    needed = {name for trained, scored in dataset.HELD_OUT.items() for name in (trained, *scored)}
+    """The ids of every list in the folder; of the published data, those that are trained on or scored must be there."""
+    needed = (
+        {name for trained, scored in dataset.HELD_OUT.items() for name in (trained, *scored)} if published else set()
+    )
     present = {path.stem for path in (root / dataset.LISTS).glob("[!.]*.txt")}
     if not needed | present:
         report.faults.append(f"{root / dataset.LISTS} holds no list; prepare the dataset again")
@@ -157,31 +159,13 @@ def _readers(dataset: type[ListedDataset]) -> dict[str, Callable[[str], tuple[in
     """By kind of file, what decodes one, refuses what is wrong with it, and gives its height and width."""
     classes = len(dataset.METAINFO["classes"])
     geometric = len(dataset.METAINFO.get("geometric_classes", ()))
-
-    def depth(path: str) -> tuple[int, ...]:
-        pixels = decode(path, "depth map")
-        if pixels.ndim != 2 or pixels.dtype != np.uint16:
-            raise UserError(f"depth map {path} is no grey PNG of 16 bits, which holds millimetres; replace it")
-        return pixels.shape
-
-    def hha(path: str) -> tuple[int, ...]:
-        pixels = decode(path, "HHA image")
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise UserError(f"HHA image {path} is {_shape(pixels)}, not 3 channels of 8 bits; replace it")
-        return pixels.shape[:2]
-
     return {
         "img_path": lambda path: read_image(path).shape[:2],
         "seg_map_path": lambda path: read_label(path, classes).shape,
         "geo_map_path": lambda path: read_label(path, geometric).shape,
-        "depth_path": depth,
-        "hha_path": hha,
+        "depth_path": lambda path: read_depth(path).shape,
+        "hha_path": lambda path: read_hha(path).shape[:2],
     }
-
-
-def _shape(pixels: np.ndarray) -> str:
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    return f"{channels} channel{'s' * (channels > 1)} of {8 * pixels.itemsize} bits"
 
 
 def _refuse_shared(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from scipy.io import loadmat
 
 from repro.errors import UserError
@@ -25,3 +26,15 @@ def read_mat(path: Path, key: str) -> Any:
     if key not in variables:
         raise UserError(f"{path} lacks {key}; take the file from the official archive")
     return variables[key]
+
+
+def read_map(path: Path, key: str) -> np.ndarray:
+    """The map of class ids, (H, W) of numbers, under `key`.
+
+    Raises:
+        UserError: as `read_mat`, or the variable is no such map.
+    """
+    stored = np.asarray(read_mat(path, key))
+    if stored.ndim != 2 or stored.dtype.kind not in "iuf":
+        raise UserError(f"{path} holds no map of class ids under {key}; take the file from the official archive")
+    return stored

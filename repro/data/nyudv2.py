@@ -28,7 +28,7 @@ from repro.data.download import Archive
 from repro.data.hha import NYUDV2, Intrinsics, write_hha
 from repro.data.images import VOID, colour_map, read_image, write_label
 from repro.data.listed import ListedDataset
-from repro.data.matlab import read_mat
+from repro.data.matlab import read_map, read_mat
 from repro.data.nyudv2_mat import LabeledMat
 from repro.data.splits import Split, name_some, read_ids
 from repro.errors import UserError
@@ -194,10 +194,7 @@ def read_segmentation(path: Path) -> np.ndarray:
     Raises:
         UserError: the file is truncated, is no `.mat`, lacks `segmentation`, or holds unknown class ids.
     """
-    segmentation = np.asarray(read_mat(path, "segmentation"))
-    if segmentation.ndim != 2:
-        raise UserError(f"{path}: segmentation is no map of class ids; take the file from the official archive")
-    return _map(segmentation, np.array([VOID, *range(len(CLASSES))], np.uint8), f"label {path}")
+    return _map(read_map(path, "segmentation"), np.array([VOID, *range(len(CLASSES))], np.uint8), f"label {path}")
 
 
 def _map(label: np.ndarray, lookup: np.ndarray, name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from repro.data.assemble import find_tree, link, progress, refuse_missing, write
 from repro.data.download import Archive
 from repro.data.images import colour_map, write_label
 from repro.data.listed import ListedDataset
-from repro.data.matlab import read_mat
+from repro.data.matlab import read_map
 from repro.data.splits import Split, name_some, read_ids
 from repro.data.voc2011 import CLASSES as VOC_CLASSES
 from repro.errors import UserError
@@ -156,9 +156,7 @@ def read_labels(path: Path, table: Mapping[int, int]) -> np.ndarray:
     Raises:
         UserError: the file is missing, truncated, is no `.mat`, lacks `LabelMap`, or holds ids that the table lacks.
     """
-    stored = np.asarray(read_mat(path, "LabelMap"))
-    if stored.ndim != 2 or stored.dtype.kind not in "iuf":
-        raise UserError(f"{path} holds no map of class ids under LabelMap; take the file from the official archive")
+    stored = read_map(path, "LabelMap")
     found, places = np.unique(stored, return_inverse=True)
     stray = [str(class_id) for class_id in found.tolist() if class_id not in table]
     if stray:

@@ -21,7 +21,7 @@ from repro.data.assemble import find_tree, link, progress, refuse_missing, write
 from repro.data.download import Archive
 from repro.data.images import VOID, colour_map, write_label
 from repro.data.listed import ListedDataset
-from repro.data.matlab import read_mat
+from repro.data.matlab import read_map
 from repro.data.splits import Split, name_some, read_ids
 from repro.errors import UserError
 
@@ -140,9 +140,7 @@ def read_labels(path: Path, num_classes: int) -> np.ndarray:
     Raises:
         UserError: the file is missing, truncated, is no `.mat`, lacks the map `S`, or holds other ids.
     """
-    stored = np.asarray(read_mat(path, "S"))
-    if stored.ndim != 2 or stored.dtype.kind not in "iuf":
-        raise UserError(f"{path} holds no map of class ids under S; take the file from the official archive")
+    stored = read_map(path, "S")
     stray = np.setdiff1d(stored, np.arange(-1, num_classes + 1))
     if stray.size:
         raise UserError(

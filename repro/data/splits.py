@@ -10,7 +10,6 @@ from repro.errors import UserError
 from repro.files import sha256 as file_sha256
 
 
-
 @dataclass(frozen=True)
 class Split:
     """What is known of a published list: how many ids, and their `ids_sha256` where it is known."""

@@ -12,6 +12,7 @@ from mmseg.registry import TRANSFORMS
 from repro.data.images import read_image, read_label
 from repro.errors import UserError
 
+PACKED = {"gt_seg_map": "gt_sem_seg", "gt_geo_map": "gt_geo_seg"}  # a label map, and what it is called when packed
 META_KEYS = ("img_id", "img_path", "seg_map_path", "ori_shape", "img_shape")
 
 
@@ -62,16 +63,19 @@ class LoadLabel(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackInputs(PackSegInputs):
-    """mmseg's last step, which also packs geometric labels: `gt_geo_seg` (1, H, W) beside `gt_sem_seg`."""
+    """mmseg's last step, which also packs geometric labels: `gt_geo_seg` (1, H, W) beside `gt_sem_seg`.
+
+    Labels stay uint8: eight bytes a pixel would cost as much to hand over as an image costs to decode.
+    """
 
     def __init__(self, meta_keys: tuple[str, ...] = META_KEYS) -> None:
         super().__init__(meta_keys)
 
     def transform(self, results: dict) -> dict:
-        packed = super().transform(results)
-        if "gt_geo_map" in results:
-            labels = torch.from_numpy(results["gt_geo_map"][None].astype(np.int64))
-            packed["data_samples"].set_data({"gt_geo_seg": PixelData(data=labels)})
+        labels = {PACKED[name]: results[name] for name in results.get("seg_fields", ())}
+        packed = super().transform({key: value for key, value in results.items() if key not in PACKED})
+        for name, label in labels.items():
+            packed["data_samples"].set_data({name: PixelData(data=torch.from_numpy(label[None]))})
         return packed
 
 

@@ -48,8 +48,14 @@ class VOC2011(ListedDataset):
         "sbd_train": Split(8498),
         "seg11valid": Split(736, "4ca991bd72c251fd2485eaa9e29536502ea3800d1b1c17c151fd6a04bcfbc2cc"),
     }
-    HELD_OUT: ClassVar[dict[str, tuple[str, ...]]] = {"sbd_train": ("seg11valid",), "train": ("val",)}
-    CHECKED: ClassVar[dict[str, dict]] = {"sbd_train": {"data_prefix": {"seg_map_path": "SegmentationClassSBD"}}}
+    HELD_OUT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "sbd_train": ("seg11valid",),
+        "train": ("val", "seg11valid"),
+    }
+    CHECKED: ClassVar[dict[str, dict]] = {
+        "sbd_train": {"data_prefix": {"seg_map_path": "SegmentationClassSBD"}},
+        "test": {"data_prefix": {"seg_map_path": None}},  # the server keeps its labels
+    }
 
 
 DATASET = VOC2011

@@ -40,7 +40,7 @@ class SubtractMean(BaseDataPreprocessor):
             raise UserError(
                 "images of different sizes in one batch: padding them would change their scores; set the loader's "
                 "batch_size=1 (and optim_wrapper.accumulative_counts to the batch you want), or its "
-                "batch_sampler=dict(type='SameSizeBatches')"
+                "batch_sampler={'type': 'SameSizeBatches'}"
             )
         inputs = torch.stack([image.float() - self.mean for image in data["inputs"]])
         return {"inputs": inputs, "data_samples": data.get("data_samples")}

@@ -71,7 +71,7 @@ class FCN(BaseSegmentor):
         """One loss a head; a training step adds them up."""
         losses = {}
         for name, scores in self._scores(inputs).items():
-            labels = torch.cat([sample.get(TRUTHS[name]).data for sample in data_samples])  # (N, H, W)
+            labels = torch.cat([sample.get(TRUTHS[name]).data for sample in data_samples]).long()  # (N, H, W)
             losses[f"loss_{name}"] = self.heads[name].loss(scores, labels)
         return losses
 

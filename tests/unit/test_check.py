@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import warnings
+import zipfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from repro.data.splits import Split, ids_sha256
 from repro.data.voc2011 import LISTS, VOC2011
 from repro.errors import UserError
 
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SIZE = (7, 9)  # height, width
 LISTED = {"train": ["a", "b", "c"], "val": ["d", "e"], "other": ["a", "e"]}
 
@@ -104,14 +106,17 @@ DAMAGES = {
     ),
     "depth of 8 bits": (
         lambda root: save(root / "depth/c.png", grey(np.uint8, 9)),
-        "depth map .*c.png is no .* 16 bits",
+        "depth map .*c.png is no 16-bit grey",
     ),
     "depth in colour": (
         lambda root: save(root / "depth/c.png", grey(np.uint8, 9, (*SIZE, 3))),
-        "c.png is no .* 16 bits",
+        "c.png is no 16-bit grey",
     ),
-    "grey HHA": (lambda root: save(root / "hha/c.png", grey(np.uint8, 9)), "HHA image .*c.png is 1 channel of 8 bits"),
-    "HHA of 4 channels": (lambda root: save(root / "hha/c.png", grey(np.uint8, 9, (*SIZE, 4))), "c.png is 4 channels"),
+    "grey HHA": (lambda root: save(root / "hha/c.png", grey(np.uint8, 9)), "HHA image .*c.png has not three channels"),
+    "HHA of 4 channels": (
+        lambda root: save(root / "hha/c.png", grey(np.uint8, 9, (*SIZE, 4))),
+        "c.png has not three channels",
+    ),
     "size of a label": (
         lambda root: save(root / "labels/d.png", grey(np.uint8, 1, SIZE[::-1])),
         "label .*labels/d.png is 7x9 pixels, its image .*images/d.jpg 9x7;",
@@ -158,6 +163,11 @@ def test_a_drawn_folder_need_not_have_the_published_lists(root):
     relist(root, "train", ["a", "b"])
     assert check(Rooms, root, published=False).faults == []
     assert len(check(Rooms, root, published=True).faults) == 1
+
+
+def test_a_folder_put_together_by_hand_need_not_have_all_lists(root):
+    (root / "lists/train.txt").unlink()
+    assert check(Rooms, root, published=False).faults == []
 
 
 def test_all_faults_are_found_in_one_run(root):
@@ -212,6 +222,8 @@ def test_no_folder_and_no_lists(root):
         check(Rooms, root / "nowhere", published=True)
     shutil.rmtree(root / "lists")
     assert len(check(Rooms, root, published=True).faults) == 2, "train and val"
+    (fault,) = check(Rooms, root, published=False).faults
+    assert "holds no list" in fault
 
 
 def test_an_image_too_large_to_be_one_is_refused_in_every_thread(root, monkeypatch):
@@ -221,3 +233,14 @@ def test_an_image_too_large_to_be_one_is_refused_in_every_thread(root, monkeypat
     faults = check(Rooms, root, published=True).faults
     assert len(faults) == 5 * len(Rooms.FOLDERS)
     assert list(warnings.filters) == before, "left as they were"
+
+
+@pytest.mark.skipif(not (SHARED / "data/voc_animals.zip").exists(), reason="no ../shared: the animals of VOC")
+def test_a_folder_of_real_photographs_is_sound(tmp_path):
+    with zipfile.ZipFile(SHARED / "data/voc_animals.zip") as archive:
+        archive.extractall(tmp_path)
+    report = check(VOC2011, tmp_path, published=False)
+    assert report.faults == []
+    assert report.lists == {"seg11valid": 228, "train": 964}
+    assert report.files == {"img_path": 1192, "seg_map_path": 1192}
+    assert check(VOC2011, tmp_path, published=True).faults, "it is not all of VOC"

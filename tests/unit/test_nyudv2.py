@@ -317,7 +317,7 @@ GUPTA = {
     "stray": (segmentation(np.array([[0, 40, 41]], np.uint8)), "img_5002.mat holds ids 41; only 0 to 40"),
     "256 is not void": (segmentation(np.array([[256]], np.uint16)), "img_5002.mat holds ids 256;"),
     "fraction": (segmentation(np.array([[1.5]])), "img_5002.mat holds ids 1.5;"),
-    "volume": (segmentation(np.ones((3, 3, 3), np.uint8)), "img_5002.mat: segmentation is no map"),
+    "volume": (segmentation(np.ones((3, 3, 3), np.uint8)), "img_5002.mat holds no map of class ids"),
     "no image": (lambda t: (t / "data/images/img_5006.png").unlink(), "images lacks 1 images: 5006"),
     "no depth": (lambda t: (t / "data/depth/img_5006.png").unlink(), "depth lacks 1 depth maps: 5006"),
     "no label": (lambda t: (t / "segmentation/img_5001.mat").unlink(), "segmentation lacks 1 labels: 5001"),

@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from repro.data.pascal_context import CLASSES, SUBSETS, PASCALContext, class_table, prepare, read_labels
+from repro.data.sample.mat import encode_mat
 from repro.data.sample.pascal_context import file_ids, labels_txt, write_pascal_context
-from repro.data.sample.siftflow import encode_mat
 from repro.data.splits import check_disjoint, read_ids
 from repro.data.transforms import LoadImage, LoadLabel, PackInputs
 from repro.errors import UserError

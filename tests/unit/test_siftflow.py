@@ -10,7 +10,8 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from repro.data.images import VOID
-from repro.data.sample.siftflow import SIZE, encode_mat, write_siftflow
+from repro.data.sample.mat import encode_mat
+from repro.data.sample.siftflow import SIZE, write_siftflow
 from repro.data.siftflow import CLASSES, GEOMETRIC_CLASSES, SCENES, SIFTFlow, prepare, read_labels, read_test_list
 from repro.data.splits import check_disjoint, read_ids
 from repro.data.transforms import LoadImage, LoadLabel, PackInputs

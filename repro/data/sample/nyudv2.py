@@ -24,8 +24,8 @@ from repro.data.hha import encode_hha
 from repro.data.nyudv2 import CLASSES, prepare
 from repro.data.sample.depth import camera_of, depth_of
 from repro.data.sample.folder import draw_folder
+from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import Scene, draw_scene
-from repro.data.sample.siftflow import encode_mat
 from repro.data.sample.voc import void_border
 from repro.errors import UserError
 
@@ -49,19 +49,16 @@ def write_nyudv2(root: Path | str, seed: int = 0, train: int = 160, val: int = 4
     arguments replaced. The folder appears whole or not at all.
 
     Raises:
-        UserError: `root` holds something else, or cannot be written; or `train` or `val` is less than 1.
+        UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-    if train < 1 or val < 1:
-        raise UserError(f"a sample of {train} training and {val} validation images is too small; draw at least 1 and 1")
-    manifest = {"drawn_by": __name__, "version": VERSION, "seed": seed, "train": train, "val": val}
-    manifest["thin_parts"] = thin_parts
 
     def draw(folder: Path) -> None:
         scenes = [(seed, index, SIZE, thin_parts) for index in range(train + val)]
         draw_official(folder / "official", (draw_scene(*scene) for scene in progress(scenes, "drawing")), train, val)
         prepare(folder / "official", folder, camera_of(SIZE))
 
-    draw_folder(Path(root), manifest, draw)
+    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
+    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
 
 
 def draw_official(folder: Path, scenes: Iterable[Scene], train: int, val: int) -> None:

@@ -16,8 +16,9 @@ from PIL import Image
 from repro.data.assemble import progress
 from repro.data.pascal_context import CALLED, CLASSES, prepare
 from repro.data.sample.folder import draw_folder
+from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import Scene, draw_scene
-from repro.data.sample.siftflow import encode_mat, paint
+from repro.data.sample.siftflow import paint
 from repro.errors import UserError
 
 VERSION = 1  # raise it when the drawing changes, so that older samples are drawn anew
@@ -45,16 +46,13 @@ def write_pascal_context(
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-    if train < 8 or val < 1:
-        raise UserError(f"a sample of {train} training and {val} validation images is too small; draw at least 8 and 1")
-    manifest = {"drawn_by": __name__, "version": VERSION, "seed": seed, "train": train, "val": val}
-    manifest["thin_parts"] = thin_parts
 
     def draw(folder: Path) -> None:
         _draw_official(folder / "official", seed, train, val, thin_parts)
         prepare(folder / "official", folder)
 
-    draw_folder(Path(root), manifest, draw)
+    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
+    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
 
 
 def file_ids() -> dict[str, int]:

@@ -8,15 +8,14 @@
 ```
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.io import savemat
 
 from repro.data.assemble import progress
 from repro.data.sample.folder import draw_folder
+from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import Scene, draw_scene
 from repro.data.sample.voc import void_border
 from repro.data.siftflow import CLASSES, GEOMETRIC_CLASSES, SCENES, prepare
@@ -40,23 +39,13 @@ def write_siftflow(root: Path | str, seed: int = 0, train: int = 160, val: int =
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-    if train < 8 or val < 1:
-        raise UserError(f"a sample of {train} training and {val} test images is too small; draw at least 8 and 1")
-    manifest = {"drawn_by": __name__, "version": VERSION, "seed": seed, "train": train, "val": val}
-    manifest["thin_parts"] = thin_parts
 
     def draw(folder: Path) -> None:
         _draw_official(folder / "official", seed, train, val, thin_parts)
         prepare(folder / "official", folder)
 
-    draw_folder(Path(root), manifest, draw)
-
-
-def encode_mat(**variables: np.ndarray) -> bytes:
-    """Variables as the bytes of a MATLAB 5 file, without the date, which would change them."""
-    file = io.BytesIO()
-    savemat(file, variables, do_compression=True)
-    return b"MATLAB 5.0 MAT-file, drawn by fcn-repro".ljust(116) + file.getvalue()[116:]
+    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
+    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
 
 
 def paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:

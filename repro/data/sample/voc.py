@@ -8,17 +8,16 @@
 ```
 """
 
-import io
 import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
-from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from repro.data.sample.folder import draw_folder
+from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import draw_scene
 from repro.data.assemble import progress
 from repro.data.images import write_label
@@ -39,16 +38,13 @@ def write_voc(root: Path | str, seed: int = 0, train: int = 400, val: int = 100,
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-    if train < 8 or val < 1:
-        raise UserError(f"a sample of {train} training and {val} validation images is too small; draw at least 8 and 1")
-    manifest = {"drawn_by": __name__, "version": VERSION, "seed": seed, "train": train, "val": val}
-    manifest["thin_parts"] = thin_parts
 
     def draw(folder: Path) -> None:
         _draw_official(folder / "official", seed, train, val, thin_parts)
         prepare(folder / "official", folder)
 
-    draw_folder(Path(root), manifest, draw)
+    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
+    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
 
 
 def void_border(instance: np.ndarray) -> np.ndarray:
@@ -72,10 +68,7 @@ def encode_sbd(label: np.ndarray) -> bytes:
         boundaries[class_id - 1, 0] = csc_matrix(edge.astype(bool))
     present = np.setdiff1d(np.unique(label), [0])[:, None].astype(np.uint8)
     struct = {"Boundaries": boundaries, "Segmentation": label, "CategoriesPresent": present}
-    file = io.BytesIO()
-    savemat(file, {"GTcls": struct}, do_compression=True)
-    header = b"MATLAB 5.0 MAT-file, drawn by fcn-repro"  # scipy writes the date, which would change the bytes
-    return header.ljust(116) + file.getvalue()[116:]
+    return encode_mat(GTcls=struct)
 
 
 def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: bool) -> None:

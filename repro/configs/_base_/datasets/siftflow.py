@@ -1,12 +1,12 @@
 """SIFT Flow, 33 semantic and 3 geometric classes: trained on 2486 images, scored on 200, all 256x256."""
 
-from mmengine.dataset import DefaultSampler
-from mmengine.runner import TestLoop, ValLoop
+from mmengine.config import read_base
 
-from repro.confusion import ConfusionMatrix
-from repro.data.samplers import WithReplacement
 from repro.data.siftflow import SIFTFlow
 from repro.data.transforms import LoadImage, LoadLabel, PackInputs
+
+with read_base():
+    from .loaders import *
 
 pipeline = [
     dict(type=LoadImage),
@@ -14,32 +14,10 @@ pipeline = [
     dict(type=LoadLabel, num_classes=3, path="geo_map_path", field="gt_geo_map"),
     dict(type=PackInputs),
 ]
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type=WithReplacement),
-    dataset=dict(
-        type=SIFTFlow,
-        data_root="data/siftflow",
-        ann_file="lists/trainval.txt",
-        pipeline=pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        type=SIFTFlow,
-        data_root="data/siftflow",
-        ann_file="lists/test.txt",
-        pipeline=pipeline,
-    ),
-)
+for loader in (train_dataloader, val_dataloader):
+    loader.dataset.update(type=SIFTFlow, data_root="data/siftflow", pipeline=pipeline)
+train_dataloader.dataset.update(ann_file="lists/trainval.txt")
+val_dataloader.dataset.update(ann_file="lists/test.txt")
 test_dataloader = val_dataloader
-val_evaluator = dict(type=ConfusionMatrix, num_classes=dict(semantic=33, geometric=3), absent="present")
+val_evaluator.update(num_classes=dict(semantic=33, geometric=3))
 test_evaluator = val_evaluator
-val_cfg = dict(type=ValLoop)
-test_cfg = dict(type=TestLoop)
