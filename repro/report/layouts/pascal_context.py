@@ -51,7 +51,8 @@ PASCAL_CONTEXT = Layout(
         _measured(
             "Measured: 33 classes",
             "The paper does not list the 33; they are those of `33_labels.txt` on the dataset's page. Pixels of any "
-            "other class are left out; any other class predicted on a pixel of the 33 is an error.",
+            "other class are left out; any other class predicted on a pixel of the 33 is an error. No source says what "
+            "the paper does with them: it may count a class of the 33 predicted there as an error, which lowers the IU.",
             classes=CONTEXT_33,
         ),
     ),
