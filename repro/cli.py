@@ -16,12 +16,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Name = Annotated[str, typer.Argument(help="an experiment, such as sample/fcn16s_vgg16, or a config file")]
 data_app = typer.Typer(no_args_is_help=True, help="Look after the data.")
 app.add_typer(data_app, name="data")
+weights_app = typer.Typer(no_args_is_help=True, help="Look into weights files.")
+app.add_typer(weights_app, name="weights")
 
 WorkDirs = Annotated[Path, typer.Option(help="folder of all runs and records")]
 Data = Annotated[Path | None, typer.Option(help="folder of the dataset, instead of the experiment's own")]
 Options = Annotated[
     list[str] | None, typer.Option("--cfg-options", help="change a setting: key=value; may be repeated")
 ]
+Archives = Annotated[list[Path] | None, typer.Option("--archive", help="a file that you have; may be repeated")]
+Unverified = Annotated[bool, typer.Option(help="take files of any checksum; results are marked")]
 Seed = Annotated[int | None, typer.Option(help="seed, instead of the experiment's own")]
 Launcher = Annotated[Literal["none", "pytorch", "slurm", "mpi"], typer.Option(help="what started the processes")]
 
@@ -60,23 +64,38 @@ def list_experiments() -> None:
 
 @app.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="voc2011, nyudv2, siftflow, pascal_context, camvid, or sample")],
+    name: Annotated[str, typer.Argument(help="voc2011, nyudv2, siftflow, pascal_context, camvid, sample, or weights")],
+    nets: Annotated[
+        list[str] | None, typer.Argument(help="weights: vgg16, caffenet, googlenet (all three by default), ...")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="where to put it; by default data/NAME")] = None,
-    archive: Annotated[list[Path] | None, typer.Option(help="an archive that you have; may be repeated")] = None,
+    archive: Archives = None,
     unpacked: Annotated[Path | None, typer.Option(help="folder with the unpacked archives side by side")] = None,
     lists: Annotated[
         Path | None, typer.Option(help="voc2011: folder with VOC 2011's train.txt and val.txt, for the archive of 2012")
     ] = None,
-    unverified: Annotated[bool, typer.Option(help="take archives of any checksum; results are marked")] = False,
+    unverified: Unverified = False,
     sample: Annotated[bool, typer.Option(help="draw a look-alike in the dataset's layout instead")] = False,
     seed: Annotated[int, typer.Option(help="sample: of the drawing")] = 0,
     thin_parts: Annotated[bool, typer.Option(help="sample: draw thin parts, or fill objects to their hulls")] = True,
 ) -> None:
-    """Prepare a dataset: from archives at hand or downloaded, or drawn; `sample` is `--sample voc2011`."""
+    """Prepare a dataset: from archives at hand or downloaded, or drawn; `sample` is `--sample voc2011`.
+
+    Or `weights`: the ImageNet classifiers that experiments start from.
+    """
+    if name == "weights":
+        from repro.classifiers import PAPERS, prepare_classifiers
+
+        print(*prepare_classifiers(nets or PAPERS, given=archive or (), verify=not unverified), sep="\n")
+        return
+    if nets:
+        raise UserError(f"prepare one dataset at a time, not {name} and {' and '.join(nets)}")
     from repro import prepare
 
-    if sample or name == "sample":
-        layout = "voc2011" if name == "sample" else name
+    layout = prepare.layout_of(name)
+    if sample or layout != name:
+        if archive or unpacked or lists or unverified:
+            raise UserError("a sample is drawn: it takes no archives")
         print(prepare.prepare_sample(layout, root, seed=seed, thin_parts=thin_parts))
         return
     extra = {"lists": lists} if lists else {}
@@ -87,14 +106,42 @@ def prepare(
 
 @data_app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="a prepared dataset, or the folder of a sample")],
+    name: Annotated[str, typer.Argument(help="a prepared dataset, or a sample: sample, sample_nyudv2, ...")],
     root: Annotated[Path | None, typer.Option(help="where it lies; by default data/NAME")] = None,
 ) -> None:
     """Verify counts, hashes, sizes, label values and pairs of a prepared dataset."""
     from repro.data.check import show
-    from repro.prepare import dataset_module
+    from repro.prepare import dataset_module, layout_of
 
-    show(dataset_module(name).DATASET, root or data_folder() / name)
+    show(dataset_module(layout_of(name)).DATASET, root or data_folder() / name)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="a .caffemodel, or torchvision's .pth")],
+    to: Annotated[str, typer.Option(help="what it holds: vgg16, caffenet, googlenet, ..., or an experiment")],
+    out: Annotated[Path | None, typer.Option(help="the weights file to write; by default in data/weights")] = None,
+) -> None:
+    """Convert weights that others published: an ImageNet classifier, or an FCN of the authors'."""
+    from repro.weights import store
+    from repro.weights.convert import convert, place_of
+
+    weights = convert(file, to)
+    out = out or place_of(to)
+    store.save(weights, out)
+    if not weights.faithful:
+        print(f"{file} is not the published file: what comes of it answers no claim", file=sys.stderr)
+    print(out)
+
+
+@weights_app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="a weights file, or a .caffemodel")],
+) -> None:
+    """Show what a weights file holds: layers, shapes, hashes, and what its weights come from."""
+    from repro.weights.inspect import show
+
+    show(file)
 
 
 @app.command()
@@ -175,8 +222,8 @@ def reproduce(
     sample: Annotated[bool, typer.Option(help="on drawn data, with nets of an eighth of the width")] = False,
     work_dirs: WorkDirs = Path("work_dirs"),
     data: Data = None,
-    archive: Annotated[list[Path] | None, typer.Option(help="an archive that you have; may be repeated")] = None,
-    unverified: Annotated[bool, typer.Option(help="take archives of any checksum; results are marked")] = False,
+    archive: Archives = None,
+    unverified: Unverified = False,
     cfg_options: Options = None,
     seed: Seed = None,
 ) -> None:
@@ -193,6 +240,21 @@ def reproduce(
         options=_parse(cfg_options),
         seed=seed,
     )
+
+
+@app.command()
+def verify_release(
+    nets: Annotated[
+        list[str] | None, typer.Argument(help="some of them, such as voc2011/fcn8s_vgg16; all five by default")
+    ] = None,
+    work_dirs: WorkDirs = Path("work_dirs"),
+    archive: Archives = None,
+    unverified: Unverified = False,
+) -> None:
+    """Score the nets that the authors released, training nothing (25 minutes a net on two cores); resumes."""
+    from repro.verify import verify
+
+    verify(nets, work_dirs=work_dirs, given=archive or (), verify=not unverified)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from repro import provenance, records
@@ -42,14 +43,7 @@ def evaluate(
     source = weights or work_dirs / experiment.name / WEIGHTS
     scored = store.load(source)
     digest = config_sha256(config)
-    # What was trained or scored in another way is another experiment, and answers no claim.
-    faithful = (
-        scored.faithful
-        and scored.experiment == experiment.name
-        and scored.config_sha256 == digest == config_sha256(load_config(experiment))
-        and data_root is None
-        and (experiment.recipe == "sample" or is_genuine(config))
-    )
+    faithful = is_faithful(experiment, scored, config, data_root)
     runner = build_runner(config, experiment, work_dirs / experiment.name, launcher, "test")
     model = bare_model(runner)
     store.load_into(scored, model, source)
@@ -80,3 +74,19 @@ def evaluate(
         provenance=provenance.collect(seed=training["seed"], device=device_of(model)),
     )
     return records.read(records.write(record, metric.confusions, work_dirs / "records"))
+
+
+def is_faithful(experiment: Experiment, scored: store.Weights, config: Config, data_root: Path | None) -> bool:
+    """Whether weights, scored by these settings, are the experiment: all else is another one, and answers no claim.
+
+    Released weights were not trained by these settings; they are the very ones that the claim is about.
+    """
+    digest = config_sha256(config)
+    return (
+        scored.faithful
+        and scored.experiment == experiment.name
+        and digest == config_sha256(load_config(experiment))
+        and (scored.released or scored.config_sha256 == digest)
+        and data_root is None
+        and (experiment.recipe == "sample" or is_genuine(config))
+    )

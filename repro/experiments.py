@@ -15,7 +15,15 @@ from repro.errors import UserError
 
 CONFIGS = Path(__file__).parent / "configs"
 # on the sample, what stands for a classifier trained on ILSVRC
-CLASSIFIERS = {"ilsvrc/vgg16": "vgg16", "ilsvrc/caffenet": "alexnet", "ilsvrc/googlenet": "googlenet"}
+CLASSIFIERS = {
+    "ilsvrc/vgg16": "vgg16",
+    "ilsvrc/caffenet": "alexnet",
+    "ilsvrc/googlenet": "googlenet",
+    "ilsvrc/vgg16_torchvision": "vgg16",
+    "ilsvrc/vgg16_features_torchvision": "vgg16",
+    "ilsvrc/alexnet_torchvision": "alexnet_torchvision",
+    "ilsvrc/googlenet_torchvision": "googlenet_torchvision",
+}
 
 
 @dataclass(frozen=True)

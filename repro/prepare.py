@@ -2,7 +2,8 @@
 
 import importlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from repro.data import prepared
 from repro.data.assemble import link
 from repro.data.download import Archive, obtain, wanted
+from repro.data.prepared import Prepared
 from repro.data.sample.folder import drawn_by, is_drawn
 from repro.data.unpack import unpack
 from repro.errors import UserError
 from repro.experiments import data_folder
+from repro.files import sha256
 from repro.sample import folder_of
 
 DATASETS = ("voc2011", "nyudv2", "siftflow", "pascal_context", "camvid")
@@ -43,30 +46,57 @@ def prepare(
         extra: what the dataset's own `prepare` takes beside.
 
     Raises:
-        UserError: an unknown dataset, archives that are not to be had, or what the dataset's own `prepare` refuses.
+        UserError: an unknown dataset, archives that are not to be had, a folder that is made from others, or what the
+            dataset's own `prepare` refuses.
     """
     module = dataset_module(name)
     root = root or data_folder() / name
     if is_drawn(root):
         raise UserError(f"{root} holds a drawn sample: choose another folder with --root, or delete it")
-    if prepared.is_complete(root):
+    before = prepared.read(root)
+    if before and before.published != verify:
+        made, wanted_now = ("unverified", "the published") if verify else ("the published", "unverified")
+        raise UserError(f"{root} is made from {made} archives, not from {wanted_now} ones: delete it, or choose --root")
+    if before and before.complete and is_whole(name, root):
         return root
     if unpacked is not None:
-        module.prepare(unpacked, root, **extra)
-        prepared.note(root, {}, published=verify)
+        _assemble(module, unpacked, root, Prepared(published=verify), extra)
         return root
-    archives = obtain(choose_source(module, given), archives_folder(), given, verify=verify)
-    # beside the root, so that files can be linked instead of copied
+    archives = obtain_any(sources(module, extra), given, verify=verify)
+    note = Prepared({archive: sha256(path) for archive, path in archives.items()}, published=verify)
+    if before and dict(before.archives) != note.archives:
+        raise UserError(f"{root} is made from other archives than {', '.join(archives)}: delete it, or choose --root")
     root.parent.mkdir(parents=True, exist_ok=True)
+    # beside the root, so that files can be linked instead of copied
     with tempfile.TemporaryDirectory(prefix=f".{root.name}-", suffix=".unpacked", dir=root.parent) as temporary:
         for archive, path in archives.items():
             if archive.endswith(PACKED):
                 unpack(path, Path(temporary, archive.split(".")[0]))
             else:
                 link(path, Path(temporary, archive))
-        module.prepare(Path(temporary), root, **extra)
-    prepared.note(root, archives, published=verify)
+        try:
+            _assemble(module, Path(temporary), root, note, extra)
+        except UserError as error:  # the folder will be gone: name the file as it stands in the archive
+            raise UserError(str(error).replace(f"{temporary}/", "").replace(temporary, "the archive")) from error
     return root
+
+
+def is_whole(name: str, root: Path) -> bool:
+    """Whether every file that the lists of a prepared folder name is there."""
+    dataset = dataset_module(name).DATASET
+    lists = sorted((root / dataset.LISTS).glob("*.txt"))
+    try:
+        for path in lists:
+            dataset(str(path.relative_to(root)), data_root=str(root), **dataset.CHECKED.get(path.stem, {}))
+    except UserError:
+        return False
+    return bool(lists)
+
+
+def _assemble(module: ModuleType, source: Path, root: Path, note: Prepared, extra: dict[str, Any]) -> None:
+    prepared.write(root, replace(note, complete=False))
+    module.prepare(source, root, **extra)
+    prepared.write(root, note)
 
 
 def prepare_sample(
@@ -105,6 +135,11 @@ def _writer(name: str) -> ModuleType:
     return importlib.import_module(f"repro.data.sample.{WRITERS[name]}")
 
 
+def layout_of(name: str) -> str:
+    """The dataset whose layout a folder of this name has: of `sample` VOC 2011's, of `sample_nyudv2` NYUDv2's."""
+    return {folder_of(dataset): dataset for dataset in WRITERS}.get(name, name)
+
+
 def dataset_module(name: str) -> ModuleType:
     """The module of `repro.data` that describes a dataset.
 
@@ -112,18 +147,32 @@ def dataset_module(name: str) -> ModuleType:
         UserError: there is none.
     """
     if name not in DATASETS:
-        raise UserError(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}, and the drawn sample")
+        drawn = ", ".join(map(folder_of, WRITERS))
+        raise UserError(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}, and drawn {drawn}")
     return importlib.import_module(f"repro.data.{name}")
 
 
-def choose_source(module: ModuleType, given: Sequence[Path] = ()) -> tuple[Archive, ...]:
-    """The archives to make a dataset from: of several published forms the one that the user has, else the first."""
-    forms: tuple[tuple[Archive, ...], ...] = module.SOURCES
+def sources(module: ModuleType, extra: Collection[str] = ()) -> tuple[tuple[Archive, ...], ...]:
+    """The forms in which a dataset is published, any one of which suffices, with `extra` at hand beside them."""
+    return module.WITH_LISTS if "lists" in extra else module.SOURCES
+
+
+def obtain_any(forms: Sequence[tuple[Archive, ...]], given: Sequence[Path], *, verify: bool) -> dict[str, Path]:
+    """The archives of the form that the user has most of, else of the first that is to be had.
+
+    Raises:
+        UserError: none is; says what was tried.
+    """
     names = {path.name for path in given}
-    fitting = [form for form in forms if names <= {archive.name for archive in form}]
-    if not fitting:  # `obtain` says what is wanted instead
-        return forms[0]
-    return min(fitting, key=lambda form: len(wanted(form, archives_folder(), given)))
+    fitting = [form for form in forms if names <= {archive.name for archive in form}] or list(forms[:1])
+    lacking = {form: len(wanted(form, archives_folder(), given)) for form in fitting}
+    failures = []
+    for form in sorted(fitting, key=lambda form: lacking[form] if lacking[form] < len(form) else len(form) + 1):
+        try:
+            return obtain(form, archives_folder(), given, verify=verify)
+        except UserError as error:
+            failures.append(str(error))
+    raise UserError("\nor instead: ".join(failures))
 
 
 def archives_folder() -> Path:

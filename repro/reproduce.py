@@ -13,11 +13,12 @@ from repro import experiments, listing, records
 from repro.data.images import read_image
 from repro.data.splits import content_sha256
 from repro.errors import UserError
-from repro.evaluate import evaluate
+from repro.evaluate import evaluate, is_faithful
 from repro.experiments import Experiment
 from repro.files import atomic
 from repro.models.segmentor import PREDICTIONS, TRUTHS
 from repro.predict import label_item, load
+from repro.prepare import WRITERS
 from repro.provision import prepare_all
 from repro.report import figures, render
 from repro.report.layouts import LAYOUTS
@@ -53,20 +54,25 @@ def reproduce(
         UserError: an unknown group, data or weights that are not to be had, or anything that `train` and `evaluate`
             refuse.
     """
+    if sample and group not in WRITERS:
+        raise UserError(f"there is no sample of {group!r}; there are samples of {', '.join(WRITERS)}")
     console = Console(stderr=True)
     members = [experiments.on_sample(member) if sample else member for member in experiments.chain(group)]
     stages = with_starts(members, work_dirs)
     known = applicable(options or {}, stages)
-    prepare_all(stages, work_dirs=work_dirs, data_root=data_root, given=given, verify=verify)
+    prepare_all(stages, work_dirs=work_dirs, data_root=data_root, members=members, given=given, verify=verify)
     scored: dict[Experiment, records.Record] = {}
     for number, experiment in enumerate(stages, start=1):
         console.rule(f"{number}/{len(stages)}  {experiment.name}", align="left")
         own = known[experiment.name]
+        if experiment not in members:  # of another group, with data of its own
+            train(experiment, work_dirs=work_dirs, options=own, seed=seed)
+            continue
         weights = train(experiment, work_dirs=work_dirs, data_root=data_root, options=own, seed=seed)
         config = load_config(experiment, own, seed, data_root)
-        if "test_evaluator" not in config or experiment not in members:
+        if "test_evaluator" not in config:
             continue
-        record = earlier_record(experiment, config, weights, work_dirs) or evaluate(
+        record = earlier_record(experiment, config, weights, work_dirs, data_root) or evaluate(
             experiment, work_dirs=work_dirs, data_root=data_root, options=own
         )
         if record:
@@ -119,13 +125,18 @@ def applicable(options: Mapping[str, Any], stages: Sequence[Experiment]) -> dict
     return known
 
 
-def earlier_record(experiment: Experiment, config: Config, weights: Path, work_dirs: Path) -> records.Record | None:
-    """The record that scored these very weights in this very way, if there is one."""
+def earlier_record(
+    experiment: Experiment, config: Config, weights: Path, work_dirs: Path, data_root: Path | None = None
+) -> records.Record | None:
+    """The record that scored these very weights in this very way, and counts for what it would count now."""
     dataset = DATASETS.build(config.test_dataloader.dataset)
     content = content_sha256(dataset.get_data_info(index) for index in range(len(dataset)))
-    sought = (experiment.name, store.load(weights).sha256, config_sha256(config), content)
+    scored = store.load(weights)
+    recipe = experiment.recipe if is_faithful(experiment, scored, config, data_root) else "changed"
+    sought = (experiment.name, recipe, scored.sha256, config_sha256(config), content)
     for record in records.read_all(work_dirs / "records"):
-        if (record.experiment, record.weights.sha256, record.config_sha256, record.dataset.content_sha256) == sought:
+        found = (record.experiment, record.recipe, record.weights.sha256, record.config_sha256)
+        if (*found, record.dataset.content_sha256) == sought:
             return record
     return None
 
@@ -155,7 +166,7 @@ def draw_grids(
     for experiment in shown:  # one net in memory at a time
         config = load_config(experiment, options[experiment.name], data_root=data_root)
         own = DATASETS.build(config.test_dataloader.dataset)
-        net = load(experiment.name, work_dirs / experiment.name / WEIGHTS, options[experiment.name])
+        net = load(experiment, work_dirs / experiment.name / WEIGHTS, options[experiment.name])
         samples = [label_item(net, own[index]) for index in indices]
         for head in net.heads:
             labels = [sample.get(PREDICTIONS[head]).data[0].cpu().numpy() for sample in samples]

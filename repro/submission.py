@@ -62,7 +62,7 @@ def write_submission(
         raise UserError(f"{experiment.name} does not label the 21 classes of VOC, which is what VOC's server scores")
     images = find_test_images(Path(tested.dataset.data_root))
     year = _year(Path(tested.dataset.data_root))
-    net = load(str(experiment.path), weights or work_dirs / experiment.name / WEIGHTS, options)
+    net = load(experiment, weights or work_dirs / experiment.name / WEIGHTS, options)
     with (
         TemporaryDirectory() as scratch,
         atomic(out) as temporary,

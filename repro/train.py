@@ -56,6 +56,9 @@ def train(
     """
     config = load_config(experiment, options, seed, data_root)
     work_dir = work_dirs / experiment.name
+    if start and len(start) != len(experiment.starts_from):
+        wanted = " and ".join(experiment.starts_from) or "random weights"
+        raise UserError(f"{experiment.name} starts from {wanted}: give --start once for each, in that order")
     origins = list(start) or parent_weights(experiment, work_dirs)
     parents = [store.load(path) for path in origins]
     stage = {
@@ -126,8 +129,8 @@ def parent_weights(experiment: Experiment, work_dirs: Path) -> list[Path]:
     for parent in experiment.starts_from:
         path = weights_file(parent, work_dirs)
         if not path.is_file():
-            made = f"put the converted {path.stem} classifier there"
-            remedy = made if parent.startswith("ilsvrc/") else f"run `repro train {parent}` first"
+            outside = parent.startswith("ilsvrc/")
+            remedy = f"run `repro {f'prepare weights {path.stem}' if outside else f'train {parent}'}` first"
             raise UserError(
                 f"{experiment.name} starts from {parent}, but there is no {path}: {remedy}, or name a file with --start"
             )

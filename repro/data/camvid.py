@@ -50,7 +50,7 @@ class CamVid(ListedDataset):
     FOLDERS: ClassVar[dict[str, str]] = {"img_path": "images", "seg_map_path": "labels"}
     SUFFIXES: ClassVar[dict[str, str]] = {"img_path": ".png", "seg_map_path": ".png"}
     LISTS: ClassVar[Path] = Path("lists")
-    SPLITS: ClassVar[dict[str, Split]] = {
+    SPLITS: ClassVar[dict[str, Split]] = {  # computed from the repository's CamVid/train.txt, val.txt and test.txt
         "train": Split(367, "0f2b2149e1c9f0df5c4740d2532d6418b8163c47bd2994f198fc05a8a2108507"),
         "val": Split(101, "f80b1b93a53eb17ca8cdd58b5d6e8b0301f1efe0e3a17a7f63454d8c6473150d"),
         "test": Split(233, "6bb0c1951e12b4b5b5a9c6bc2dd6afe2730b6efb7b70395fb859cd3ea2eef702"),

@@ -9,6 +9,7 @@ from mmseg.registry import DATASETS
 
 from repro.data.images import VOID, read_image, read_label
 from repro.data.voc2011 import CLASSES, PALETTE, VOC2011
+from repro.errors import UserError
 
 
 @DATASETS.register_module()
@@ -31,7 +32,7 @@ class ObjectCrops(VOC2011):
         context: margin on every side, as a share of the box's longer side.
 
     Raises:
-        UserError: as VOC2011, and for broken images and labels.
+        UserError: as VOC2011, for broken images and labels, and for `cache`, which crops have not.
     """
 
     METAINFO: ClassVar[dict] = {"classes": CLASSES[1:], "palette": PALETTE[1:]}
@@ -44,6 +45,8 @@ class ObjectCrops(VOC2011):
         context: float = 0.1,
         **kwargs,
     ) -> None:
+        if kwargs.pop("cache", False):
+            raise UserError("ObjectCrops keeps no cache: take cache=True out of its settings")
         self.size, self.min_pixels, self.context = size, min_pixels, context
         super().__init__(ann_file, **kwargs)
 

@@ -22,7 +22,7 @@ class Archive:
 
     Attributes:
         name: of the file, such as "VOCtrainval_25-May-2011.tar".
-        urls: every known address, the official one first.
+        urls: every known address, the official one first; none for what is never downloaded, from no mirror either.
         checksum: "md5:6c33..." or "sha256:...", as pooch takes it; None where it is not known.
         size: in bytes, where known.
         holds: what it is, for messages.
@@ -121,7 +121,7 @@ def _check(path: Path, archive: Archive) -> None:
 
 def _addresses(archive: Archive) -> list[str]:
     mirror = os.environ.get("REPRO_MIRROR")
-    return [f"{mirror.rstrip('/')}/{archive.name}", *archive.urls] if mirror else list(archive.urls)
+    return [f"{mirror.rstrip('/')}/{archive.name}", *archive.urls] if mirror and archive.urls else list(archive.urls)
 
 
 def _download(archive: Archive, url: str, folder: Path, verify: bool) -> Path:

@@ -90,6 +90,7 @@ SOURCES = (
                 "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat",
                 "https://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat",
             ),
+            # as in github.com/Grain-Wang/AutoResearch, paper1/experiments/covol/audit_provenance.py
             checksum="sha256:2d724b0c0ab358aa1ce5df855e5bd14a2279ab7202efe22f32a30d612dcb86aa",
             size=2_972_037_809,
             holds="the official frames, depth and labels",
@@ -101,14 +102,14 @@ SOURCES = (
                 "https://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat",
                 f"{META_DATA}/splits.mat",
             ),
-            checksum="sha256:6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",
+            checksum="sha256:6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",  # of META_DATA's file
             size=2626,
             holds="the official training and test images",
         ),
         Archive(
             "classMapping40.mat",
             urls=(f"{META_DATA}/classMapping40.mat",),
-            checksum="sha256:ff177194cce9a2163517f1e1e6f1c64c50987162f542dedddc04bbf6ebe6d851",
+            checksum="sha256:ff177194cce9a2163517f1e1e6f1c64c50987162f542dedddc04bbf6ebe6d851",  # of META_DATA's file
             size=10_474,
             holds="Gupta et al.'s 40 classes of the 894 names",
         ),

@@ -36,31 +36,13 @@ CLASSES = (
 )
 # what three of the 59 are called in labels.txt, the list of all classes
 CALLED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
-# the easier ones that the paper scores too: 33_labels.txt on the dataset's page (md5 8840f5439b471aecf991ac6448b826e6);
-# Table 1 of Mottaghi et al., CVPR 2014, lists the 26 others
-CLASSES_33 = (
-    *VOC_CLASSES[1:],
-    *("sky", "grass", "ground", "road", "building", "tree", "water", "mountain", "wall", "floor", "track"),
-    *("keyboard", "ceiling"),
-)
-SUBSETS: dict[str, tuple[int, ...]] = {
-    "59": tuple(range(1, len(CLASSES))),
-    "33": tuple(sorted(CLASSES.index(name) for name in CLASSES_33)),
-}
 
 
 @DATASETS.register_module()
 class PASCALContext(ListedDataset):
-    """A PASCAL-Context folder as mmseg dataset. Arguments and errors are `ListedDataset`'s.
+    """A PASCAL-Context folder as mmseg dataset. Arguments and errors are `ListedDataset`'s."""
 
-    The metadata's `subsets` are the ids of the classes that the paper's two blocks run over.
-    """
-
-    METAINFO: ClassVar[dict] = {
-        "classes": CLASSES,
-        "palette": colour_map(len(CLASSES)).tolist(),
-        "subsets": SUBSETS,
-    }
+    METAINFO: ClassVar[dict] = {"classes": CLASSES, "palette": colour_map(len(CLASSES)).tolist()}
     FOLDERS: ClassVar[dict[str, str]] = {"img_path": "JPEGImages", "seg_map_path": "labels"}
     SUFFIXES: ClassVar[dict[str, str]] = {"img_path": ".jpg", "seg_map_path": ".png"}
     LISTS: ClassVar[Path] = Path("lists")
@@ -77,7 +59,7 @@ SOURCES = (
                 "https://thor.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
                 "http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
             ),
-            checksum="md5:da459979d0c395079b5c75ee67908abb",
+            checksum="md5:da459979d0c395079b5c75ee67908abb",  # as in torchvision.datasets.VOCDetection
             holds="VOC 2010's images and lists",
         ),
         Archive(
@@ -86,6 +68,7 @@ SOURCES = (
                 "https://cs.stanford.edu/~roozbeh/pascal-context/trainval.tar.gz",
                 "http://www.cs.stanford.edu/~roozbeh/pascal-context/trainval.tar.gz",
             ),
+            # printed on the dataset's page, whose text is in github.com/vietjtnguyen/pascal-regions-website
             checksum="md5:df034edb2c12aa7d33b42b20bb1796e3",
             holds="PASCAL-Context's labels and the names of its classes",
         ),

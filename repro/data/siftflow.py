@@ -77,15 +77,16 @@ SOURCES = (
 def prepare(source: Path, root: Path) -> None:
     """Lay out SIFT Flow with PNG labels. Files that are there already stay; each appears whole or not at all.
 
-    The test images are those of `TestSet1.txt`, the training images all others, but for those without annotation: both
-    their label maps are void throughout. There are two, which the released nets leave out as well.
+    The test images are those of `TestSet1.txt`, the training images all others, but for those without annotation: one
+    of their label files is absent or void throughout. There are two, which the released nets leave out as well.
 
     Args:
         source: folder with the unpacked archive: `Images`, `SemanticLabels`, `GeoLabels` and `TestSet1.txt`.
         root: the folder to fill. Images are hard links where the file system allows, else copies.
 
     Raises:
-        UserError: the list, an image or a label is missing; a `.mat` is truncated, lacks its key or holds unknown ids.
+        UserError: the list, or a test image or a label of it, is missing; a `.mat` is truncated, lacks its key, holds
+            unknown ids, or is void throughout though it is of a test image.
     """
     tree = find_tree(source, "SemanticLabels", "SiftFlowDataset/SemanticLabels").parent
     test = read_test_list(tree / "TestSet1.txt")
@@ -100,19 +101,23 @@ def prepare(source: Path, root: Path) -> None:
     def geometric(image_id: str) -> Path:
         return tree / "GeoLabels" / SCENES / f"{image_id}.mat"
 
-    for what, wanted, path in (
-        ("images", test, image),
-        ("semantic labels", ids, semantic),
-        ("geometric labels", ids, geometric),
-    ):
-        refuse_missing(what, wanted, path)
+    for what, path in (("images", image), ("semantic labels", semantic), ("geometric labels", geometric)):
+        refuse_missing(what, test, path)
     trainval, tested = [], set(test)
     for image_id in progress(ids, "labels"):
+        files = [semantic(image_id), geometric(image_id)]
         targets = [root / folder / f"{image_id}.png" for folder in ("SemanticLabels", "GeoLabels")]
+        if not all(file.is_file() for file in files):  # of a training image: those of the test images are there
+            continue
         if not all(target.exists() for target in targets):
-            maps = [read_labels(semantic(image_id), len(CLASSES))]
-            maps.append(read_labels(geometric(image_id), len(GEOMETRIC_CLASSES)))
-            if image_id not in tested and all((labels == VOID).all() for labels in maps):
+            maps = [read_labels(files[0], len(CLASSES)), read_labels(files[1], len(GEOMETRIC_CLASSES))]
+            void = [str(file) for file, labels in zip(files, maps, strict=True) if (labels == VOID).all()]
+            if void and image_id in tested:
+                raise UserError(
+                    f"the labels of a test image are void throughout: {' and '.join(void)}; take the file from the "
+                    "official archive"
+                )
+            if void:
                 continue
             for target, labels in zip(targets, maps, strict=True):
                 write_label(target, labels)

@@ -28,7 +28,7 @@ class _RefusedError(Exception):
     """What is wrong with an archive that can be read, in a few words."""
 
 
-def unpack(archive: Path, folder: Path, members: Callable[[str], str | None] | None = None) -> None:
+def unpack(archive: Path, folder: Path) -> None:
     """Unpack the files of a .zip or of a tar, packed or not, into a new folder, which appears whole or not at all.
 
     Nothing is written but plain files and their folders: a tar's link becomes a copy of the file that it names in the
@@ -38,12 +38,10 @@ def unpack(archive: Path, folder: Path, members: Callable[[str], str | None] | N
     Args:
         archive: told apart by name: what does not end in .zip is a tar.
         folder: must not exist yet, since only the caller knows whether what is there may go.
-        members: the place in `folder` of each file by its name in the archive, or None to leave it out; by default
-            all files keep their names. What is left out may be anything.
 
     Raises:
-        UserError: the folder exists or cannot be written; the archive is truncated or no archive or holds none of the
-            files; a file would lie outside of the folder, is a device, or is a link to what the archive does not hold.
+        UserError: the folder exists or cannot be written; the archive is truncated or no archive or holds no file; a
+            file would lie outside of the folder, is a device, or is a link to what the archive does not hold.
     """
     if folder.exists():
         raise UserError(f"{folder} exists already; delete it to unpack {archive} again")
@@ -52,7 +50,7 @@ def unpack(archive: Path, folder: Path, members: Callable[[str], str | None] | N
         # in a folder of that folder, so that the new one, once whole, only has to be renamed
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             whole = Path(temporary, folder.name)
-            _extract(archive, whole, members)
+            _extract(archive, whole)
             whole.rename(folder)
     except _RefusedError as refusal:
         raise UserError(f"{archive} is not what it should be: {refusal}; get it from another source") from refusal
@@ -65,21 +63,18 @@ def unpack(archive: Path, folder: Path, members: Callable[[str], str | None] | N
         ) from error
 
 
-def _extract(archive: Path, folder: Path, members: Callable[[str], str | None] | None) -> None:
+def _extract(archive: Path, folder: Path) -> None:
     files = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
     console = Console(stderr=True)
     with rich.progress.open(archive, "rb", description=f"unpack {archive.name}", console=console) as packed:
         for name, open_member in files(packed):
-            place = members(name) if members else name
-            if place is None:
-                continue
-            if not _stays_inside(place):
+            if not _stays_inside(name):
                 raise _RefusedError(f"its member {name!r} leads out of the folder")
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            with open_member() as content, (folder / place).open("wb") as file:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with open_member() as content, (folder / name).open("wb") as file:
                 shutil.copyfileobj(content, file, CHUNK)
     if not folder.exists():
-        raise _RefusedError("it holds none of the files wanted")
+        raise _RefusedError("it holds no file")
 
 
 def _stays_inside(name: str) -> bool:

@@ -77,10 +77,9 @@ def _voc(year: int, name: str, md5: str) -> Archive:
     return Archive(name, urls, f"md5:{md5}", holds=f"VOC {year}'s images, masks and lists")
 
 
-SOURCES = (
-    (_voc(2011, "VOCtrainval_25-May-2011.tar", "6c3384ef61512963050cb5d687e5bf1e"), SBD),
-    (_voc(2012, "VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"), SBD),
-)
+SOURCES = ((_voc(2011, "VOCtrainval_25-May-2011.tar", "6c3384ef61512963050cb5d687e5bf1e"), SBD),)
+# the archive of 2012 lacks the lists of 2011
+WITH_LISTS = ((_voc(2012, "VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"), SBD), *SOURCES)
 
 
 def prepare(source: Path, root: Path, lists: Path | None = None) -> None:

@@ -8,6 +8,7 @@ from repro.models.losses import PixelSoftmaxLoss
 from repro.models.preprocessor import SubtractMean
 from repro.models.segmentor import FCN
 from repro.models.skip_head import SkipHead
+from repro.models.torchvision_nets import TorchvisionAlexNet, TorchvisionGoogLeNet
 from repro.models.vgg16 import VGG16
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "PixelSoftmaxLoss",
     "SkipHead",
     "SubtractMean",
+    "TorchvisionAlexNet",
+    "TorchvisionGoogLeNet",
 ]

@@ -58,9 +58,9 @@ class FCN(BaseSegmentor):
         """The first head's scores (N, classes, H, W) of preprocessed images (N, C, H, W)."""
         return next(iter(self._scores(inputs).values()))
 
-    def coarse_scores(self, inputs: Tensor) -> Tensor:
-        """The first head's scores before any upsampling (N, classes, ~H/32, ~W/32): the heat maps of Figure 2."""
-        return next(iter(self.heads.values())).score(self.extract_feat(inputs))
+    def coarse_scores(self, inputs: Tensor, head: str = "semantic") -> Tensor:
+        """A head's scores before any upsampling (N, classes, ~H/32, ~W/32): the heat maps of Figure 2."""
+        return self.heads[head].score(self.extract_feat(inputs))
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor | tuple[Tensor, ...]:
         """Scores (N, classes, H, W); for two heads the pair (semantic, geometric)."""

@@ -1,5 +1,7 @@
 """Upsampling is backwards convolution (section 3.3): bilinear deconvolution, fixed or learned."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,8 @@ class Upsample(nn.ConvTranspose2d):
     """Deconvolution that starts as bilinear interpolation, without a bias.
 
     Fixed, it treats every channel alone and is no parameter of the training (the released nets). Learned, it is dense
-    and begins on the diagonal (the CVPR nets' 2x layers).
+    and begins on the diagonal (the CVPR nets' 2x layers). Given a dense kernel, a fixed one becomes dense and stays
+    fixed, so that weights whose upsampling mixes classes can be scored and gone on from.
 
     Args:
         channels: of input and output.
@@ -36,3 +39,15 @@ class Upsample(nn.ConvTranspose2d):
             self.weight.zero_()
             own = torch.arange(channels)
             self.weight[own, own if learned else 0] = bilinear_kernel(kernel_size).to(self.weight)
+
+    def takes(self, weight: Tensor) -> bool:
+        """Whether a weight has the form that this layer has, or may come to have."""
+        dense = (self.in_channels, self.out_channels, *self.kernel_size)
+        return weight.shape in (self.weight.shape, dense)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        weight = state_dict.get(f"{prefix}weight")
+        if weight is not None and weight.shape != self.weight.shape and self.takes(weight):
+            self.groups = 1
+            self.weight = nn.Parameter(self.weight.new_empty(weight.shape), requires_grad=False)
+        super()._load_from_state_dict(state_dict, prefix, *args)

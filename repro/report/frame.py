@@ -12,6 +12,7 @@ from repro.records import Record
 from repro.report.claims import Claim
 from repro.report.layouts import Block, Layout, Row
 from repro.report.layouts.layout import source_of
+from repro.report.layouts.selections import is_released
 
 KEY = ["key", "metric"]
 MEASURED = ["ours", "sd", "low", "high", "seeds", "images", "records"]
@@ -91,7 +92,9 @@ def _choose(row: Row, block: Block, records: Sequence[Record]) -> tuple[list[Rec
     refused = [(record, reason) for record, reason in reasons if reason]
     newest: dict[int | None, Record] = {}
     accepted = sorted((r for r, reason in reasons if not reason), key=lambda r: (r.provenance["time"], r.id))
-    for record in reversed(accepted):
+    trained = [record for record in accepted if not is_released(record)]
+    refused += [(r, "released weights, where others were trained here") for r in accepted if trained and is_released(r)]
+    for record in reversed(trained or accepted):
         other = _unlike(record, next(iter(newest.values()), record))
         if other:
             refused.append((record, f"another {other} than the newest record's"))
@@ -108,7 +111,10 @@ def _unlike(record: Record, first: Record) -> str | None:
         return "list of images"
     if record.dataset.frame != first.dataset.frame:
         return "frame"
-    return "list of classes" if record.dataset.classes != first.dataset.classes else None
+    if record.dataset.classes != first.dataset.classes:
+        return "list of classes"
+    # drawings of two seeds share their ids; all records of a row read the same kinds of files
+    return "set of files" if record.dataset.content_sha256 != first.dataset.content_sha256 else None
 
 
 def _measure(block: Block, row: Row, records: Sequence[Record]) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 from repro.records import Record
 from repro.report.frame import Built
 from repro.report.layouts import HEADINGS, SELECTIONS, Block, Layout
+from repro.report.layouts.selections import is_released
 
 MISSING = "—"
 NOTES = {
@@ -116,7 +117,7 @@ def _sources(layout: Layout, block: Block, taken: list[Record], left_out: list[t
     """Which records fed a block, by which rule, and which answered it but were left out."""
     rule = SELECTIONS[block.selection]
     lines = [f"Records taken (`{rule.name}`: {rule.text}):", ""]
-    lines += [f"- `{r.id}`: {_commit(r)}, {r.provenance['device']}, {_images(r)}" for r in taken]
+    lines += [f"- `{r.id}`: {_commit(r)}, {r.provenance['device']}, {_images(r)}{_weights(r)}" for r in taken]
     if not taken:
         lines = [f"No records yet: run `{block.command or layout.command}` (takes `{rule.name}`: {rule.text})."]
     if left_out:
@@ -132,3 +133,7 @@ def _commit(record: Record) -> str:
 def _images(record: Record) -> str:
     frame = record.dataset.frame
     return f"{record.dataset.images} images" + (f" of {frame}" if frame else "")
+
+
+def _weights(record: Record) -> str:
+    return f", released weights, file sha256 {record.training['sha256']}" if is_released(record) else ""

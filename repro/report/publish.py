@@ -9,6 +9,7 @@ from repro import records
 from repro.errors import UserError
 from repro.files import atomic
 from repro.report.claims import checkout
+from repro.report.layouts.selections import trees
 
 
 def publish(paths: Iterable[Path], machine: str, folder: Path | None = None) -> list[Path]:
@@ -33,7 +34,7 @@ def publish(paths: Iterable[Path], machine: str, folder: Path | None = None) -> 
         raise UserError("there is no record to publish")
     found = [records.read(file) for file in files]
     for record in found:
-        for where in (record.provenance, record.training.get("provenance", {})):
+        for where in trees(record).values():
             if where.get("dirty") is not False:
                 raise UserError(f"{record.id} is not from a clean tree: commit, then measure again")
         if record.recipe == "changed":

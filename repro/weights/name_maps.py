@@ -52,7 +52,7 @@ ILSVRC = {
     "googlenet": NameMap({"backbone.": ("{}",), "classifier": ("loss3/classifier",)}, drops=("loss1/*", "loss2/*")),
 }
 
-# The FCNs that the authors released.
+# The FCNs that the authors released, by the experiment that each one is.
 PLAIN = NameMap({"backbone.": ("{}",), "decode_head.": ("{}",)})
 TWO_HEADS = NameMap({"backbone.": ("{}",), "decode_head.": ("{}_sem",), "geometric_head.": ("{}_geo",)})
 EARLY_FUSION = NameMap({"backbone.conv1_1": ("conv1_1_bgrd",), **PLAIN.rules})
@@ -70,6 +70,16 @@ RELEASED = {
     "voc2011/fcn8s_vgg16": PLAIN,
     "voc2011/fcn8s_atonce_vgg16": PLAIN,
     "voc2011/fcn32s_alexnet": PLAIN,
+    "nyudv2/fcn32s_rgb": PLAIN,
+    "nyudv2/fcn32s_rgbd": EARLY_FUSION,
+    "nyudv2/fcn32s_hha": PLAIN,
+    "nyudv2/fcn32s_rgb_hha": LATE_FUSION,
+    "siftflow/fcn32s_vgg16": TWO_HEADS,
+    "siftflow/fcn16s_vgg16": TWO_HEADS,
+    "siftflow/fcn8s_vgg16": TWO_HEADS,
+    "pascal_context/fcn32s_vgg16": PLAIN,
+    "pascal_context/fcn16s_vgg16": PLAIN,
+    "pascal_context/fcn8s_vgg16": PLAIN,
 }
 
 

@@ -6,6 +6,7 @@ A file is written whole or not at all, carries a digest of its tensors, and name
 import hashlib
 import pickle
 import warnings
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ class Weights:
         config_sha256: hash of its settings.
         parent_sha256: digest of the weights that it started from.
         source, licence: for weights that come from elsewhere.
-        faithful: whether they were trained as the experiment's card says, from faithful parents. Only such weights
-            answer claims.
-        training: how they were trained, as plain values: iterations, seed, dataset and its hash, provenance.
+        faithful: whether they were trained as the experiment's card says, from faithful parents, or are those that its
+            authors released. Only such weights answer claims.
+        training: how they were trained, as plain values: iterations, seed, dataset and its hash, provenance; for
+            weights that others released `released`, and the name and the SHA-256 of their file.
     """
 
     tensors: dict[str, Tensor]
@@ -42,6 +44,11 @@ class Weights:
     licence: str = ""
     faithful: bool = False
     training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def released(self) -> bool:
+        """Whether they come from a file that others released."""
+        return self.training.get("released") is True
 
     @property
     def sha256(self) -> str:
@@ -77,16 +84,7 @@ def load(path: Path | str) -> Weights:
         UserError: no such file, no weights in it, a truncated or changed file, or one that would have to run code.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"no weights file at {path}; train it first, or name another with --weights")
-    try:
-        with warnings.catch_warnings():  # torch advises on a foreign file, beside refusing it
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path} holds more than tensors, or is no weights file: refused") from error
-    except Exception as error:  # broken bytes make torch's reader raise nearly anything
-        raise UserError(f"{path} is truncated or no weights file: fetch or train it again") from error
+    content = _read(path)
     if not isinstance(content, dict) or "format" not in content:
         return Weights(_only_tensors(path, content), source=path.name)
     if content.pop("format") != FORMAT:
@@ -103,6 +101,16 @@ def load(path: Path | str) -> Weights:
     return weights
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a weights file says about its tensors, its digest among it, without reading them; {} for any other file."""
+    try:
+        content = _read(path, mmap=True)
+    except UserError:
+        return {}
+    known = isinstance(content, dict) and content.get("format") == FORMAT
+    return {name: fact for name, fact in content.items() if name != "tensors"} if known else {}
+
+
 def hand_on(weights: Weights, model: nn.Module, origin: Path | str) -> None:
     """Start a net from the net before it in the chain: 32s from the classifier, 16s from 32s, 8s from 16s.
 
@@ -114,7 +122,7 @@ def hand_on(weights: Weights, model: nn.Module, origin: Path | str) -> None:
     """
     own = model.state_dict()
     fitting = {name: tensor for name, tensor in weights.tensors.items() if name in own}
-    misshapen = [name for name in fitting if fitting[name].shape != own[name].shape]
+    misshapen = [name for name in fitting if not _fits(fitting[name], own[name], model, name)]
     missing = [name for name in own if name not in fitting and not _is_heads_own(name)]
     foreign = [name for name in weights.tensors if name not in own and not _is_heads_own(name)]
     _refuse(origin, misshapen=misshapen, missing=missing, foreign=foreign)
@@ -130,11 +138,49 @@ def load_into(weights: Weights, model: nn.Module, origin: Path | str) -> None:
     own = model.state_dict()
     _refuse(
         origin,
-        misshapen=[name for name in own if name in weights.tensors and weights.tensors[name].shape != own[name].shape],
+        misshapen=[n for n in own if n in weights.tensors and not _fits(weights.tensors[n], own[n], model, n)],
         missing=[name for name in own if name not in weights.tensors],
         foreign=[name for name in weights.tensors if name not in own],
     )
     model.load_state_dict(weights.tensors)
+
+
+def _read(path: Path, mmap: bool = False) -> Any:
+    """What a file holds, as far as it is tensors and plain values.
+
+    Args:
+        mmap: leave the tensors in the file until they are looked at.
+    """
+    if not path.is_file():
+        raise UserError(f"no weights file at {path}; train it first, or name another with --weights")
+    try:
+        if zipfile.is_zipfile(path):
+            _refuse_bomb(path)
+        with warnings.catch_warnings():  # torch advises on a foreign file, beside refusing it
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} holds more than tensors, or is no weights file: refused") from error
+    except Exception as error:  # broken bytes make torch's reader raise nearly anything
+        raise UserError(f"{path} is truncated or no weights file: fetch or train it again") from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive that would grow when it is read; torch stores tensors as they are, each once."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise UserError(f"{path} is compressed, which no weights file is: refused")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise UserError(f"{path} declares more bytes than it has: refused")
+
+
+def _fits(tensor: Tensor, own: Tensor, model: nn.Module, name: str) -> bool:
+    """Whether a tensor has a parameter's shape, or another that its layer takes (a fixed upsampling a dense one)."""
+    layer: Any = model.get_submodule(name.rpartition(".")[0])
+    return layer.takes(tensor) if hasattr(layer, "takes") else tensor.shape == own.shape
 
 
 def _is_heads_own(name: str) -> bool:
@@ -156,4 +202,12 @@ def _only_tensors(path: Path, content: object) -> dict[str, Tensor]:
     ]
     if strangers or not content:
         raise UserError(f"{path} holds no tensors by name (found {', '.join(strangers[:5]) or 'nothing'})")
+    if inflated := [name for name, tensor in content.items() if not _is_stored(tensor)]:
+        raise UserError(f"{path} declares more values than it holds ({', '.join(inflated[:5])}): refused")
     return dict(content)
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Whether every value of a tensor lies in memory; a view with strides of zero may stand for any number."""
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    return plain and tensor.nbytes <= tensor.untyped_storage().nbytes()

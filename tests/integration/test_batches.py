@@ -201,22 +201,23 @@ def test_a_training_on_batches_of_one_size_resumes_bit_for_bit(
             seen.append([sample.img_id for sample in data["data_samples"]])
             return original(self, data, *args, **kwargs)
 
-        with monkeypatch.context() as patched:
-            patched.setattr(FCN, "train_step", step)
-            path = train(card, work_dirs=tmp_path / folder, data_root=mixed, start=[weights], options=options)
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(FCN, "train_step", step)
+                path = train(card, work_dirs=tmp_path / folder, data_root=mixed, start=[weights], options=options)
+        finally:
+            dismiss_workers()
         return store.load(path).sha256
 
     whole, order = run("whole"), list(seen)
     assert all(len(ids) == 3 for ids in order) and len({tuple(ids) for ids in order}) > 1
     with pytest.raises(KeyboardInterrupt):
         run("parts", stop_before=6)
-    dismiss_workers()
     random.seed(99)
     torch.manual_seed(99)
     assert find_checkpoints(tmp_path / "parts" / card.name)[-1].name == "iter_4.pth"
     assert run("parts") == whole
     assert seen == order[4:], "the batches that were trained on before are not met again"
-    dismiss_workers()
 
 
 # the loss's reduction, and which parameters learn twice as fast and do not decay

@@ -13,14 +13,14 @@ def nowhere(monkeypatch, tmp_path):
     """No data, no weights, and no network."""
     monkeypatch.setenv("REPRO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("repro.data.download._addresses", lambda archive: ["http://127.0.0.1:9/nothing"])
+    monkeypatch.setattr("repro.data.download._addresses", lambda archive: [f"http://127.0.0.1:9/{archive.name}"])
 
 
 @pytest.mark.parametrize(
     ("group", "archives"),
     [
         ("voc2011", ["VOCtrainval_25-May-2011.tar", "benchmark.tgz"]),
-        ("nyudv2", ["nyud.tar.gz"]),
+        ("nyudv2", ["nyud.tar.gz", "or else nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"]),
         ("siftflow", ["SiftFlowDataset.zip"]),
         ("pascal_context", ["VOCtrainval_03-May-2010.tar", "trainval.tar.gz"]),
     ],
@@ -68,5 +68,5 @@ def test_what_other_groups_have_to_train_first_comes_first(tmp_path):
 
 def test_the_users_own_folder_needs_nothing_prepared(tmp_path, drawn):
     stages = [experiments.get("sample/fcn32s_vgg16")]
-    prepare_all(stages, work_dirs=tmp_path, data_root=drawn, given=(), verify=True)
+    prepare_all(stages, work_dirs=tmp_path, data_root=drawn)
     assert not (tmp_path / "data").exists()

@@ -229,3 +229,52 @@ def skip_head(
     name = "upscore" if stride == 32 else f"upscore{stride}"
     x = net.deconvolution(f"{name}{suffix}", x, 2 * stride, stride, dense=dense)
     return net.crop(f"score{suffix}", x, "data", {32: 19, 16: 27, 8: 31}[stride])
+
+
+def classifier(name: str, width: float, classes: int = 1000) -> tuple[CaffeNet, str]:
+    """A narrow classifier of Caffe's model zoo (vgg16, caffenet, googlenet), and the name of its logits."""
+    net = CaffeNet(data=3)
+    if name == "googlenet":
+        x = net.pooling("pool5/7x7_s1", googlenet(net, width), 7, 1, pool="AVE")
+        x = net.dropout("pool5/drop_7x7_s1", x)
+        logits = net.inner_product("loss3/classifier", x, classes, scaled(1024, width), relu=False)
+        # the two other losses of the training, which the file keeps and no run needs
+        for loss in ("loss1", "loss2"):
+            net.layers.append(Layer(f"{loss}/conv", "Convolution", [net.draw(8, 32, 1, 1), net.draw(8)]))
+            net.layers.append(Layer(f"{loss}/classifier", "InnerProduct", [net.draw(classes, 64), net.draw(classes)]))
+        return net, logits
+    x, side = (vgg16(net, width, pad=1), 7) if name == "vgg16" else (caffenet(net, width, pad=0), 6)
+    wide = scaled(4096, width)
+    x = net.inner_product("fc6", x, wide, scaled(512 if name == "vgg16" else 256, width) * side**2)
+    x = net.inner_product("fc7", net.dropout("drop6", x), wide, wide)
+    return net, net.inner_product("fc8", net.dropout("drop7", x), classes, wide, relu=False)
+
+
+def released(name: str, width: float, seed: int = 0) -> tuple[CaffeNet, list[str]]:
+    """A narrow net of the authors', by the name of our experiment, and the names of its scores."""
+    dataset, _, kind = name.partition("/")
+    classes = {"voc2011": 21, "nyudv2": 40, "siftflow": 33, "pascal_context": 60}[dataset]
+    if kind == "fcn32s_rgb_hha":
+        return _late_fusion(width, classes, seed)
+    net = CaffeNet(seed, data=4 if kind == "fcn32s_rgbd" else 3)
+    if kind == "fcn32s_alexnet":
+        x = fully_convolutional(net, caffenet(net, width, pad=100), width, 6)
+        x = net.convolution("score_fr", x, classes, 1, relu=False)
+        return net, [net.crop("score", net.deconvolution("upscore", x, 63, 32), "data", 18)]
+    x = vgg16(net, width, pad=100, first="conv1_1_bgrd" if kind == "fcn32s_rgbd" else "conv1_1")
+    x = fully_convolutional(net, x, width, 7)
+    stride = next(stride for stride in (32, 16, 8) if f"fcn{stride}s" in kind)
+    if dataset == "siftflow":
+        return net, [skip_head(net, x, n, stride, suffix=head) for head, n in (("_sem", 33), ("_geo", 3))]
+    return net, [skip_head(net, x, classes, stride, scales="atonce" in kind)]
+
+
+def _late_fusion(width: float, classes: int, seed: int) -> tuple[CaffeNet, list[str]]:
+    net = CaffeNet(seed, color=3, hha=3)
+    scores = []
+    for stream in ("color", "hha"):
+        x = vgg16(net, width, pad=100, data=stream, suffix=stream)
+        x = fully_convolutional(net, x, width, 7, suffix=stream)
+        scores.append(net.convolution(f"score_fr{stream}", x, classes, 1, relu=False))
+    x = net.deconvolution("upscore", net.sum("score_fused", scores, coefficient=0.5), 64, 32)
+    return net, [net.crop("score", x, "color", 19)]

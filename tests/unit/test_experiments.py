@@ -55,6 +55,7 @@ def test_every_parent_exists_and_is_of_the_same_recipe_and_net():
     for card in CARDS.values():
         for name in card.starts_from:
             if name.startswith("ilsvrc/"):
+                assert name in experiments.CLASSIFIERS
                 continue
             parent = CARDS[name]
             assert parent.recipe == card.recipe
@@ -90,6 +91,8 @@ RELEASE = {  # rate, iterations of one image
     "pascal_context/fcn32s_vgg16": (1e-10, 400_000),
     "pascal_context/fcn16s_vgg16": (1e-12, 400_000),
     "pascal_context/fcn8s_vgg16": (1e-14, 400_000),
+    "torchvision/fcn32s_vgg16": (1e-10, 100_000),
+    "torchvision/fcn32s_vgg16_features": (1e-10, 100_000),
     "camvid/fcn32s_vgg16": (1e-10, 100_000),
     "camvid/fcn16s_vgg16": (1e-12, 100_000),
     "camvid/fcn8s_vgg16": (1e-14, 100_000),
@@ -100,15 +103,17 @@ CVPR = {  # rate, training images
     "voc2011/fcn16s_vgg16_cvpr": (1e-6, 8498),
     "voc2011/fcn8s_vgg16_cvpr": (1e-8, 8498),
     "voc2011/fcn32s_googlenet": (5e-5, 8498),
+    "torchvision/fcn32s_googlenet": (5e-5, 8498),
     "voc2011/fcn32s_vgg16_voc_cvpr": (1e-4, 1112),
     "voc2011/fcn32s_alexnet_voc_cvpr": (1e-3, 1112),
     "voc2011/fcn32s_googlenet_voc_cvpr": (5e-5, 1112),
 }
+ALEXNETS = ("voc2011/fcn32s_alexnet", "torchvision/fcn32s_alexnet")
 
 
-def test_the_tables_below_leave_no_experiment_out():
+def test_the_tables_above_leave_no_experiment_out():
     published = {name for name, card in CARDS.items() if card.recipe != "sample"}
-    assert published == {*RELEASE, *CVPR, "voc2011/fcn32s_alexnet"}
+    assert published == {*RELEASE, *CVPR, *ALEXNETS}
 
 
 @pytest.mark.parametrize(("name", "rate", "iterations"), [(name, *row) for name, row in RELEASE.items()])
@@ -143,15 +148,17 @@ def test_the_cvpr_recipe(configs, name, rate, images):
     assert valid.data_prefix.seg_map_path == "SegmentationClass"
 
 
-def test_alexnets_released_recipe_is_its_own(configs):
-    config = configs["voc2011/fcn32s_alexnet"]
+@pytest.mark.parametrize("name", ALEXNETS)
+def test_alexnets_released_recipe_is_its_own(configs, name):
+    config = configs[name]
+    assert CARDS[name].recipe == "release"
     optimizer = config.optim_wrapper.optimizer
     assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (1e-4, 0.9, 5e-4)
     assert config.optim_wrapper.accumulative_counts == 20 and config.train_cfg.max_iters == 20 * 100_000
     assert config.model.decode_head.loss.reduction == "mean"
 
 
-@pytest.mark.parametrize("name", VOC)
+@pytest.mark.parametrize("name", [*VOC, *(name for name in CARDS if name.startswith("torchvision/"))])
 def test_biases_train_at_twice_the_rate_undecayed(configs, name):
     config = configs[name]
     config.model.backbone.width = 1 / 64
@@ -163,7 +170,7 @@ def test_biases_train_at_twice_the_rate_undecayed(configs, name):
         if not parameter.requires_grad:
             continue
         doubled = parameter_name.endswith(".bias")
-        if name == "voc2011/fcn32s_alexnet":
+        if name in ALEXNETS:
             doubled = parameter_name == "decode_head.score_fr.bias"
         found = settings[id(parameter)]
         assert found["lr"] == pytest.approx(rate * (2 if doubled else 1)), parameter_name
@@ -176,6 +183,11 @@ def means(name: str) -> list[float]:
     group, _, net = name.partition("/")
     if group == "nyudv2":
         return {"rgb": color, "rgbd": [*color, 7.844], "hha": hha, "rgb_hha": color + hha}[net.split("_", 1)[1]]
+    if group == "torchvision":  # 255 times what its own transforms subtract, in the order of BGR
+        imagenet = [103.53, 116.28, 123.675]
+        return {"fcn32s_vgg16_features": [103.9992, 116.9991, 122.99925], "fcn32s_googlenet": [127.5] * 3}.get(
+            net, imagenet
+        )
     return [114.578, 115.294, 108.353] if group == "siftflow" else [104.00699, 116.66877, 122.67892]
 
 
@@ -207,7 +219,7 @@ def test_strides_are_what_the_names_say(configs):
 
 
 def test_heads_have_their_datasets_classes(configs):
-    counts = {"voc2011": 21, "nyudv2": 40, "siftflow": 33, "pascal_context": 60, "camvid": 11}
+    counts = {"voc2011": 21, "torchvision": 21, "nyudv2": 40, "siftflow": 33, "pascal_context": 60, "camvid": 11}
     for name, config in configs.items():
         group = CARDS[name].group
         if group not in counts:
@@ -276,7 +288,7 @@ def test_any_experiment_runs_on_the_sample():
             assert head.loss.reduction == "mean"
         assert drawn.train_cfg.max_iters <= 1000 and drawn.optim_wrapper.accumulative_counts == 1
         assert {part.dataset.data_root for part in (drawn.train_dataloader, drawn.test_dataloader)} == {
-            "data/sample" if card.group == "voc2011" else f"data/sample_{card.group}"
+            "data/sample" if card.group in ("voc2011", "torchvision") else f"data/sample_{card.group}"
         }
         assert config_sha256(drawn) != config_sha256(config)
 

@@ -16,6 +16,7 @@ VERBS = {
     "repro.prepare",
     "repro.runner",
     "repro.settings",
+    "repro.verify",
 }
 
 
@@ -135,5 +136,6 @@ def test_imports_run_one_way(module):
         assert "repro.cli" not in known
     if module not in {"repro.cli", "repro.__main__"}:
         assert "repro.cli" not in known, "only the command imports the command"
-    if not module.startswith("repro.report") and module not in {"repro.cli", "repro.predict", "repro.reproduce"}:
+    draws = {"repro.cli", "repro.predict", "repro.reproduce", "repro.verify"}
+    if not module.startswith("repro.report") and module not in draws:
         assert not {name for name in known if name.startswith("repro.report")}, "the report is the last stop"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from repro.data.pascal_context import CLASSES, SUBSETS, PASCALContext, class_table, prepare, read_labels
+from repro.data.pascal_context import CLASSES, PASCALContext, class_table, prepare, read_labels
 from repro.data.sample.mat import encode_mat
 from repro.data.sample.pascal_context import file_ids, labels_txt, write_pascal_context
 from repro.data.splits import check_disjoint, read_ids
@@ -66,18 +66,6 @@ def test_classes_follow_the_released_nets_outputs():
     numbered = {0: "background", 1: "aeroplane", 20: "tvmonitor", 21: "bag", 28: "clothes", 42: "curtain", 50: "sky"}
     numbered |= {33: "floor", 36: "grass", 46: "road", 52: "bedcloth", 55: "truck", 59: "wood"}
     assert {number: CLASSES[number] for number in numbered} == numbered
-
-
-def test_subsets_are_the_papers_two_blocks():
-    assert SUBSETS["59"] == tuple(range(1, 60))
-    assert len(set(SUBSETS["33"])) == 33 and set(SUBSETS["33"]) < set(SUBSETS["59"])
-    # Mottaghi et al. leave these out of the 33 (their Table 1)
-    assert {CLASSES[i] for i in SUBSETS["59"]} - {CLASSES[i] for i in SUBSETS["33"]} == {
-        *("bag", "bed", "bedcloth", "bench", "book", "cabinet", "clothes", "computer", "cup", "curtain", "door"),
-        *("fence", "flower", "food", "light", "mouse", "plate", "platform", "rock", "shelves", "sidewalk", "sign"),
-        *("snow", "truck", "window", "wood"),
-    }
-    assert PASCALContext.METAINFO["subsets"] == SUBSETS
 
 
 def test_classes_are_found_by_name_also_where_the_two_lists_differ(tmp_path):

@@ -64,8 +64,10 @@ def test_every_claim_cell_equals_the_csv(tmp_path, doctored):
                         for column, cell in [("claim", metric), *((HEADINGS[c], c) for c in block.printed_only)]:
                             assert found[column] == raw[row.claim, cell]
                             seen.append((row.claim, cell))
-    assert len(seen) == 24 + 6 + 23 + 17 + 14 + 14  # Tables 2 and 1 and the release, parameters, Tables 4, 5, 6
-    of_those_tables = {key for key in raw if key[0].startswith(tuple(f"cvpr2015/table{n}" for n in "456"))}
+    # Tables 2 and 1 and the release, parameters, Tables 4, 5, 6, SegNet's on CamVid
+    assert len(seen) == 24 + 6 + 23 + 17 + 14 + 14 + 18
+    shown = (*(f"cvpr2015/table{n}" for n in "456"), "segnet2017/camvid")
+    of_those_tables = {key for key in raw if key[0].startswith(shown)}
     assert of_those_tables <= set(seen)
 
 
@@ -95,7 +97,8 @@ def test_without_records_all_is_missing():
         "difference": "—",
         "verdict": "unmeasured",
     }
-    assert text.count("No records yet: run `tox -e reproduce-voc`") == 3
+    assert text.count("No records yet: run `tox -e reproduce-voc`") == 2
+    assert text.count("No records yet: run `tox -e verify-release`") == 1
     assert "No records yet: run `tox -e reproduce-sample`" in render.render("sample", [])
 
 
@@ -186,6 +189,14 @@ def test_sample_seeds_over_other_images_are_left_out(tmp_path):
     assert "another list of images than the newest" in render.render("sample", [tmp_path])
 
 
+def test_seeds_over_other_files_of_the_same_ids_are_left_out(tmp_path):
+    """As drawings of two seeds are: their ids are numbers."""
+    old = put(tmp_path, seed=1, when="01", **SAMPLE)
+    new = put(tmp_path, seed=2, when="02", content="1" * 64, **SAMPLE)
+    assert render.table("sample", [tmp_path])["records"].max() == new.id
+    assert f"- `{old.id}`: another set of files than the newest record's" in render.render("sample", [tmp_path])
+
+
 def test_only_the_rows_own_experiment_answers_its_claim(tmp_path):
     own = put(tmp_path, seed=1)
     other = put(tmp_path, seed=2, experiment="voc2011/other")
@@ -194,7 +205,7 @@ def test_only_the_rows_own_experiment_answers_its_claim(tmp_path):
 
 
 def test_an_unknown_table_is_refused():
-    with pytest.raises(UserError, match="voc2011, nyudv2, siftflow, pascal_context, sample"):
+    with pytest.raises(UserError, match="voc2011, nyudv2, siftflow, pascal_context, camvid, sample"):
         render.table("voc2012")
 
 
@@ -242,6 +253,7 @@ def test_a_changed_claim_fails_the_check_with_a_diff(tmp_path):
         key, column = shown[rng.integers(len(shown))]
         source, table, row = key.split("/")
         printed = raw[key, column]
+        row = f'"{row}"' if "," in row else row
         change = {source: (f"{table},{row},{column},{printed},", f"{table},{row},{column},{printed}9,")}
         folder = copy_claims(tmp_path / f"claims{number}", **change)
         with pytest.raises(UserError, match="not up to date") as error:

@@ -122,17 +122,32 @@ def test_items_carry_both_label_sets(sample):
     assert "geo_map_path" not in load(sample, data_prefix={"geo_map_path": None}).get_data_info(0)
 
 
-def test_only_images_void_in_both_maps_count_as_unannotated_and_none_of_the_test(official, tmp_path):
-    trained = sorted({path.stem for path in (official / "Images" / SCENES).iterdir()})[0]
-    tested = read_test_list(official / "TestSet1.txt")[0]
-    nothing = encode_mat(S=np.zeros(SIZE, np.uint8))
-    mat(official, "SemanticLabels", trained).write_bytes(nothing)
-    for kind in ("SemanticLabels", "GeoLabels"):
-        mat(official, kind, tested).write_bytes(nothing)
+def void(path: Path) -> None:
+    path.write_bytes(encode_mat(S=np.zeros(SIZE, np.uint8)))
+
+
+@pytest.mark.parametrize("lose", [void, Path.unlink])
+@pytest.mark.parametrize("kinds", [["SemanticLabels"], ["GeoLabels"], ["SemanticLabels", "GeoLabels"]])
+def test_a_training_image_without_one_of_its_labels_is_unannotated(sample, official, tmp_path, kinds, lose):
+    before = read_ids(sample / "lists/trainval.txt")
+    for kind in kinds:
+        lose(mat(official, kind, before[3]))
     prepare(official, tmp_path / "out")
-    assert trained in read_ids(tmp_path / "out/lists/trainval.txt")
-    assert tested in read_ids(tmp_path / "out/lists/test.txt")
-    assert (png(tmp_path / "out", "SemanticLabels", tested) == VOID).all()
+    assert read_ids(tmp_path / "out/lists/trainval.txt") == before[:3] + before[4:]
+    assert read_ids(tmp_path / "out/lists/test.txt") == read_ids(sample / "lists/test.txt")
+    assert not list((tmp_path / "out").rglob(f"{before[3]}.*")), "neither its image nor its other label"
+    assert len(load(tmp_path / "out")) == len(before) - 1
+
+
+@pytest.mark.parametrize(("lose", "named"), [(void, "a test image are void throughout"), (Path.unlink, "lacks 1")])
+@pytest.mark.parametrize("kind", ["SemanticLabels", "GeoLabels"])
+def test_a_test_image_without_one_of_its_labels_is_refused(official, tmp_path, kind, lose, named):
+    tested = read_test_list(official / "TestSet1.txt")[2]
+    lose(mat(official, kind, tested))
+    with pytest.raises(UserError, match=named) as caught:
+        prepare(official, tmp_path / "out")
+    assert kind in str(caught.value) and tested in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "out/lists").exists()
 
 
 def test_prepare_goes_on_where_it_stopped(official, tmp_path, monkeypatch):
@@ -194,7 +209,6 @@ def holding(*ids: float):
         (holding(1, -2), "class ids -2;"),
         (holding(1, 1.5), "class ids 1.5;"),
         (holding(1, np.nan), "class ids nan;"),
-        (lambda path: path.unlink(), "lacks 1 (semantic|geometric) labels"),
     ],
 )
 def test_prepare_names_a_broken_mat(official, tmp_path, kind, damage, named):

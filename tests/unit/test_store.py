@@ -1,11 +1,14 @@
 """Weights files: what is written comes back bit for bit, and nothing that is broken, foreign or armed gets in."""
 
+import copy
 import itertools
 import os
 import pickle
 import random
 import resource
+import tracemalloc
 import warnings
+import zipfile
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -191,6 +194,79 @@ def test_flipped_bytes_never_end_in_another_error_or_other_tensors(tmp_path, for
     assert caught > 100
 
 
+def repacked(path: Path, method: int) -> Path:
+    """The same archive, its members packed by another method."""
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(path.with_name("repacked.pth"), "w", method) as other:
+        for member in archive.namelist():
+            other.writestr(member, archive.read(member))
+    return path.with_name("repacked.pth")
+
+
+@pytest.mark.parametrize("form", ["ours", "plain"])
+def test_a_zip_bomb_is_refused_unread(tmp_path, form):
+    """Ten million zeros pack into ten thousand bytes."""
+    tensors = {"a.weight": torch.zeros(10_000_000)}
+    if form == "ours":
+        save(Weights(tensors), tmp_path / "w.pth")
+    else:
+        torch.save(tensors, tmp_path / "w.pth")
+    assert load(tmp_path / "w.pth").tensors["a.weight"].numel() == 10_000_000
+    assert load(repacked(tmp_path / "w.pth", zipfile.ZIP_STORED)).tensors["a.weight"].numel() == 10_000_000
+    bomb = repacked(tmp_path / "w.pth", zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < 100_000
+    tracemalloc.start()
+    refused(bomb, "is compressed, which no weights file is: refused$")
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+    assert store.read_facts(bomb) == {}
+
+
+def test_members_that_overlap_are_refused(tmp_path):
+    """Many entries of the directory may lie at one place of the file: another kind of bomb, without compression."""
+    path = tmp_path / "w.pth"
+    torch.save({f"a{n}": torch.full((1000,), float(n)) for n in range(4)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        (data,) = [member for member in archive.infolist() if member.filename.endswith("data/0")]
+        for number in range(100):
+            twin = copy.copy(data)
+            twin.filename = f"{data.filename}{number}"
+            archive.filelist.append(twin)
+        archive._didModify = True  # type: ignore[attr-defined]
+    refused(path, "declares more bytes than it has: refused$")
+
+
+def views() -> dict[str, Tensor]:
+    """Few bytes that stand for many values."""
+    return {
+        "expanded": torch.zeros(1).expand(1 << 20, 1 << 20),
+        "overlapping": torch.zeros(10).as_strided((1 << 20, 10), (0, 1)),
+        "sparse": torch.sparse_coo_tensor(torch.zeros(2, 1, dtype=torch.long), torch.ones(1), (1 << 20, 1 << 20)),
+        "meta": torch.zeros(1 << 20, 1 << 20, device="meta"),
+    }
+
+
+@pytest.mark.parametrize("name", ["expanded", "overlapping", "sparse", "meta"])
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_a_tensor_that_would_grow_when_it_is_copied_is_refused(tmp_path, name):
+    for content in ({name: views()[name]}, {"format": FORMAT, "sha256": "", "tensors": {name: views()[name]}}):
+        torch.save(content, tmp_path / "w.pth")
+        assert (tmp_path / "w.pth").stat().st_size < 10_000
+        refused(tmp_path / "w.pth", "refused$")
+
+
+def test_facts_are_read_without_the_tensors(tmp_path):
+    weights = example()
+    save(weights, tmp_path / "w.pth")
+    facts = store.read_facts(tmp_path / "w.pth")
+    assert facts == {key: value for key, value in vars(weights).items() if key != "tensors"} | {
+        "format": FORMAT,
+        "sha256": weights.sha256,
+    }
+    torch.save(tensors(), tmp_path / "plain.pth")
+    (tmp_path / "noise.pth").write_bytes(b"noise")
+    assert [store.read_facts(tmp_path / name) for name in ("plain.pth", "noise.pth", "absent.pth")] == [{}, {}, {}]
+
+
 def rewrite(path: Path, **changes) -> None:
     """Write a weights file whose content was tampered with; None takes a key out."""
     save(example(), path)
@@ -322,6 +398,48 @@ def test_a_finer_nets_weights_do_not_go_into_a_coarser_one():
         UserError, match=r"missing: decode_head.upscore.weight; foreign: .*decode_head.score_pool4.bias"
     ):
         load_into(Weights(state(fcn(("pool4",)))), fcn(), "w.pth")
+
+
+def dense(name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights, but for one upsampling, which mixes classes."""
+    classes, _, *kernel = weights[name].shape
+    return weights | {name: torch.randn(classes, classes, *kernel)}
+
+
+def test_a_fixed_upsampling_becomes_dense_with_dense_weights(tmp_path):
+    name = "decode_head.upscore2.weight"
+    weights = dense(name, state(fcn(("pool4",))))
+    for take, target in ((load_into, fcn(("pool4",))), (hand_on, fcn(("pool4", "pool3")))):
+        take(Weights(weights), target, "w.pth")
+        assert torch.equal(target.state_dict()[name], weights[name])
+        assert not target.decode_head.upscore2.weight.requires_grad
+        x = torch.randn(1, 3, 4, 5)
+        expected = torch.nn.functional.conv_transpose2d(x, weights[name], stride=2)
+        assert torch.equal(target.decode_head.upscore2(x), expected)
+    save(Weights(state(target)), tmp_path / "w.pth")
+    again = fcn(("pool4", "pool3"))
+    load_into(load(tmp_path / "w.pth"), again, "w.pth")
+    assert Weights(state(again)).sha256 == Weights(state(target)).sha256
+    resumed = fcn(("pool4", "pool3"))
+    resumed.load_state_dict(target.state_dict())  # as mmengine resumes a run
+    assert Weights(state(resumed)).sha256 == Weights(state(target)).sha256
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 2, 2), (4, 4, 4, 4), (3, 2, 4, 4), (1, 3, 4, 4)])
+def test_an_upsampling_takes_no_other_form(shape):
+    weights = state(fcn(("pool4",))) | {"decode_head.upscore2.weight": torch.zeros(shape)}
+    target = fcn(("pool4",))
+    before = Weights(state(target)).sha256
+    for take in (load_into, hand_on):
+        with pytest.raises(UserError, match=r"\(misshapen: decode_head.upscore2.weight"):
+            take(Weights(weights), target, "w.pth")
+    assert Weights(state(target)).sha256 == before and target.decode_head.upscore2.groups == 3
+
+
+def test_a_learned_upsampling_takes_no_fixed_ones_form():
+    learned = fcn(("pool4",), learned_upsampling=True)
+    with pytest.raises(UserError, match=r"\(misshapen: decode_head.upscore2.weight\)"):
+        load_into(Weights(state(fcn(("pool4",)))), learned, "w.pth")
 
 
 CHAIN = [(), ("pool4",), ("pool4", "pool3"), ("pool4", "pool3", "pool2"), ("pool4", "pool3", "pool2", "pool1")]

@@ -8,7 +8,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -73,13 +73,13 @@ def make_zip(path: Path, *members: tuple[str, bytes], link: bool = False) -> Pat
     return path
 
 
-def refuse(archive: Path, members=None) -> str:
+def refuse(archive: Path) -> str:
     """The one line with which an archive is refused; its surroundings must stay as they are."""
     folder = archive.parent / "home" / "data" / "voc"
     folder.parent.mkdir(parents=True, exist_ok=True)
     before = tree(archive.parent)
     with pytest.raises(UserError) as caught:
-        unpack(archive, folder, members)
+        unpack(archive, folder)
     assert tree(archive.parent) == before
     assert list(folder.parent.iterdir()) == [], "neither the folder nor a temporary one"
     message = str(caught.value)
@@ -94,19 +94,9 @@ def test_a_tree_comes_out_as_it_went_in(packed, tmp_path, kind):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("kind", SUFFIXES)
-def test_members_choose_and_rename(packed, tmp_path, kind):
-    def members(name: str) -> str | None:
-        path = PurePosixPath(name)
-        return f"images/{path.stem}.jpeg" if path.suffix == ".jpg" else None
-
-    unpack(packed(kind), tmp_path / "out", members)
-    images = tmp_path / "source/VOC/JPEGImages"
-    assert tree(tmp_path / "out") == {
-        "images/a.jpeg": (images / "a.jpg").read_bytes(),
-        "images/b c.jpeg": (images / "b c.jpg").read_bytes(),
-    }
-    assert "none of the files wanted" in refuse(packed(kind), lambda name: None)
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+def test_an_archive_of_no_file_is_refused(tmp_path, make):
+    assert "it holds no file" in refuse(make(tmp_path / f"a.{make.__name__[-3:]}"))
 
 
 def test_what_is_there_already_stays(packed, tmp_path):
@@ -167,15 +157,6 @@ def test_a_member_that_leads_out_is_refused(tmp_path, make, name):
     name = f"{tmp_path}/outside/evil" if name == "/evil" else name
     archive = make(tmp_path / f"a.{make.__name__[-3:]}", ("good", b"good"), (name, b"evil"), ("later", b"good"))
     assert f"its member {name!r} leads out of the folder" in refuse(archive)
-    unpack(archive, tmp_path / "out", lambda member: member if member != name else None)
-    assert tree(tmp_path / "out") == {"good": b"good", "later": b"good"}, "what is left out may be anything"
-
-
-@pytest.mark.parametrize("make", [make_tar, make_zip])
-def test_a_name_that_leads_out_once_its_prefix_is_gone_is_refused(tmp_path, make):
-    name = f"benchmark/{tmp_path}/evil"
-    archive = make(tmp_path / f"a.{make.__name__[-3:]}", (name, b"evil"))
-    assert repr(name) in refuse(archive, lambda member: member.removeprefix("benchmark/"))
 
 
 @pytest.mark.parametrize(
@@ -195,14 +176,11 @@ def test_a_name_that_leads_out_once_its_prefix_is_gone_is_refused(tmp_path, make
     ],
 )
 def test_links_out_and_devices_are_refused(tmp_path, kind, target):
-    """And where only the file that would go through the link is wanted, that lands within."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/secret").write_bytes(b"secret")
     member = ("link", (kind, target.format(tmp_path)))
     archive = make_tar(tmp_path / "a.tar", ("good", b"good"), member, ("link/evil", b"evil"))
     assert "its member 'link' is a device, or a link to no file of the archive" in refuse(archive)
-    unpack(archive, tmp_path / "home/out", lambda name: name if name == "link/evil" else None)
-    assert tree(tmp_path / "home/out") == {"link/evil": b"evil"}
     assert tree(tmp_path / "outside") == {"secret": b"secret"}
 
 
@@ -284,16 +262,18 @@ def test_a_missing_archive_and_a_folder_that_cannot_be_made_are_named(packed, tm
         unpack(archive, archive / "out")
 
 
-def test_an_interrupted_unpacking_leaves_nothing(packed, tmp_path):
-    seen = []
+def test_an_interrupted_unpacking_leaves_nothing(packed, tmp_path, monkeypatch):
+    copy, seen = shutil.copyfileobj, []
 
-    def members(name: str) -> str:
-        seen.append(name)
+    def copy_three(source, target, length):
+        seen.append(source)
         if len(seen) == 4:
             assert any((tmp_path / "home").iterdir()), "it is under way"
             raise KeyboardInterrupt
-        return name
+        copy(source, target, length)
 
+    archive = packed("tar")
+    monkeypatch.setattr(shutil, "copyfileobj", copy_three)
     with pytest.raises(KeyboardInterrupt):
-        unpack(packed("tar"), tmp_path / "home" / "out", members)
+        unpack(archive, tmp_path / "home" / "out")
     assert list((tmp_path / "home").iterdir()) == []

@@ -12,5 +12,5 @@ with read_base():
     from .._base_.schedules.release import *
 
 model.decode_head.update(num_classes=60)
-train_cfg.update(max_iters=400_000)
+train_cfg.update(max_iters=400_000, val_interval=40_000)  # a validation is 5105 images
 experiment = dict(recipe="release", starts_from="ilsvrc/vgg16")

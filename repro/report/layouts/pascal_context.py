@@ -4,7 +4,9 @@ from repro.metrics import METRICS
 from repro.report.layouts.layout import Block, Layout, Row
 from repro.report.layouts.printed import RELEASED, WHY, printed
 
-# the classes of Table 6's second half, as records name them: 33_labels.txt on the dataset's page
+# The classes of Table 6's second half: 33_labels.txt on the dataset's page cs.stanford.edu/~roozbeh/pascal-context, md5
+# 8840f5439b471aecf991ac6448b826e6, which is in github.com/vietjtnguyen/pascal-regions-website too. The 26 others are
+# those of Table 1 in Mottaghi et al., CVPR 2014.
 CONTEXT_33 = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
@@ -52,7 +54,8 @@ PASCAL_CONTEXT = Layout(
             "Measured: 33 classes",
             "The paper does not list the 33; they are those of `33_labels.txt` on the dataset's page. Pixels of any "
             "other class are left out; any other class predicted on a pixel of the 33 is an error. No source says what "
-            "the paper does with them: it may count a class of the 33 predicted there as an error, which lowers the IU.",
+            "the paper does with them: it may count a class of the 33 predicted there as an error, which lowers the "
+            "IU.",
             classes=CONTEXT_33,
         ),
     ),
