@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from repro import experiments
-from repro.classifiers import SOURCES, prepare_classifiers
+from repro.classifiers import prepare_classifiers
 from repro.data import prepared
 from repro.data.download import Archive, wanted
 from repro.errors import UserError
@@ -22,6 +22,7 @@ from repro.prepare import (
 from repro.sample import folder_of
 from repro.settings import load_config
 from repro.train import weights_file
+from repro.weights.convert import CLASSIFIERS
 
 SAMPLES = [folder_of(name) for name in WRITERS]
 
@@ -51,7 +52,7 @@ def prepare_all(
     published = [folder for folder in folders if folder.name not in SAMPLES and not is_there(folder)]
     weights = missing_classifiers(stages, work_dirs)
     archives = [form for folder in published for form in lacking_forms(folder.name, given)]
-    files = [path for path in given if path.name in {source.name for source in SOURCES.values()}]
+    files = [path for path in given if path.name in {known.file for known in CLASSIFIERS.values()}]
     try:
         prepare_classifiers([path.stem for path in weights], given=files, verify=verify)
         for folder in published:

@@ -19,7 +19,7 @@ from repro.files import atomic
 from repro.models.segmentor import PREDICTIONS, TRUTHS
 from repro.predict import label_item, load
 from repro.prepare import WRITERS
-from repro.provision import prepare_all
+from repro.provision import dataset_folder, prepare_all
 from repro.report import figures, render
 from repro.report.layouts import LAYOUTS
 from repro.settings import config_sha256, find_setting, load_config
@@ -54,10 +54,12 @@ def reproduce(
         UserError: an unknown group, data or weights that are not to be had, or anything that `train` and `evaluate`
             refuse.
     """
-    if sample and group not in WRITERS:
-        raise UserError(f"there is no sample of {group!r}; there are samples of {', '.join(WRITERS)}")
     console = Console(stderr=True)
-    members = [experiments.on_sample(member) if sample else member for member in experiments.chain(group)]
+    members = experiments.chain(group)
+    if sample:
+        if any(dataset_folder(member).name not in WRITERS for member in members):
+            raise UserError(f"there is no sample of {group!r}; there are samples of {', '.join(WRITERS)}")
+        members = [experiments.on_sample(member) for member in members]
     stages = with_starts(members, work_dirs)
     known = applicable(options or {}, stages)
     prepare_all(stages, work_dirs=work_dirs, data_root=data_root, members=members, given=given, verify=verify)
