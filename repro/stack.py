@@ -11,6 +11,7 @@ import warnings
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     warnings.simplefilter("ignore")
     from mmseg.datasets import BaseSegDataset
+    from mmseg.datasets.transforms import PackSegInputs
     from mmseg.models.segmentors.base import BaseSegmentor
 
-__all__ = ["BaseSegDataset", "BaseSegmentor"]
+__all__ = ["BaseSegDataset", "BaseSegmentor", "PackSegInputs"]

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
-from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 
 from repro.data.images import read_image, read_label
 from repro.errors import UserError
+from repro.stack import PackSegInputs
 
 PACKED = {"gt_seg_map": "gt_sem_seg", "gt_geo_map": "gt_geo_seg"}  # a label map, and what it is called when packed
 META_KEYS = ("img_id", "img_path", "seg_map_path", "ori_shape", "img_shape")
