@@ -60,6 +60,6 @@ def _find_pretrained(name: str, given: Sequence[Path], verify: bool) -> Path:
     path = own[-1] if own else fetch(name, archives_folder())
     if not path.is_file():
         raise UserError(f"the file {path} is missing; correct the path")
-    if verify and not known.may_be(path):
+    if verify and known.matches(path) is False:
         raise UserError(f"{path} is not the published file: its checksum differs; delete it, or pass --unverified")
     return path

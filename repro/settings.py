@@ -58,6 +58,7 @@ def load_config(
     # the suite's validation and test loaders are one and the same, until an option says otherwise
     shared = config.get("val_dataloader") == config.get("test_dataloader")
     config.merge_from_dict(dict(options or {}))
+    _refuse_foreign_loading(config, experiment)
     if shared and not any(key.startswith("test_") for key in options or {}):
         config.test_dataloader = config.get("val_dataloader")
     if seed is not None:
@@ -104,6 +105,18 @@ def find_setting(config: Config, key: str) -> tuple[bool, Any]:
             known = part == last and inspect.isclass(built) and part in inspect.signature(built).parameters
             return known, None
     return True, value
+
+
+def _refuse_foreign_loading(config: Config, experiment: Experiment) -> None:
+    """mmengine unpickles, and so runs, the files that these settings name; this suite's own reader does not."""
+    settings = [key for key in ("load_from", "resume") if config.get(key)]
+    if "Pretrained" in json.dumps(config.model.to_dict(), default=str):
+        settings.append("init_cfg")
+    if settings:
+        raise UserError(
+            f"{experiment.name} sets {' and '.join(settings)}, by which any file could run code: "
+            "name the weights with --start (a training that was interrupted goes on by itself)"
+        )
 
 
 def _check_option(config: Config, key: str, value: Any, name: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from repro import provenance
 from repro.errors import UserError
-from repro.experiments import Experiment, data_folder
+from repro.experiments import CLASSIFIERS, Experiment, data_folder
 from repro.files import atomic
 from repro.guard import check_training_set, is_genuine
 from repro.models.classifier import Classifier
@@ -116,6 +116,8 @@ def follows_card(experiment: Experiment, digest: str, parents: Sequence[store.We
         digest == config_sha256(load_config(experiment))
         and tuple(parent.experiment for parent in parents) == experiment.starts_from
         and all(parent.faithful for parent in parents)
+        # what goes on from a net that others trained was not trained here, but from a classifier all begin
+        and not any(parent.released and parent.experiment not in CLASSIFIERS for parent in parents)
     )
 
 

@@ -86,6 +86,10 @@ def convert(
     store.save(weights, out)
     if not weights.faithful:
         print(f"{file} is not the published file: what comes of it answers no claim", file=sys.stderr)
+    elif weights.training["checksum"] == "unknown":
+        print(
+            f"no checksum of {file.name} is published: that it is the authors' file is taken on trust", file=sys.stderr
+        )
     print(out)
 
 

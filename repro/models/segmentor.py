@@ -33,9 +33,8 @@ class FCN(BaseSegmentor):
         geometric_head: dict | None = None,
         freeze_backbone: bool = False,
         data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor)  # without init_cfg, by which mmengine would unpickle any file
         self.backbone: Trunk = MODELS.build(backbone)
         self.backbone.requires_grad_(not freeze_backbone)
         if decode_head is None and geometric_head is None:

@@ -136,4 +136,7 @@ def _images(record: Record) -> str:
 
 
 def _weights(record: Record) -> str:
-    return f", released weights, file sha256 {record.training['sha256']}" if is_released(record) else ""
+    if not is_released(record):
+        return ""
+    proof = "" if record.training.get("checksum") == "published" else " (no published checksum to compare it with)"
+    return f", released weights, file sha256 {record.training['sha256']}{proof}"

@@ -28,8 +28,9 @@ CLASSIFIERS = {**published.ILSVRC, **{name: found.published for name, found in P
 def convert(file: Path, to: str) -> store.Weights:
     """A weights file that others publish, as an experiment takes it.
 
-    The weights are `faithful` unless the file's published checksum is known and it has another. They name the file and
-    its SHA-256 in `source`, and in `training`, from where they come into every record.
+    The weights are `faithful` if the file has the published checksum, or, where its publisher gives none, the published
+    name. They name the file, its SHA-256 and what is known of its checksum in `source`, and in `training`, from where
+    they come into every record.
 
     Args:
         file: a `.caffemodel`, or one of torchvision's `.pth`.
@@ -43,17 +44,19 @@ def convert(file: Path, to: str) -> store.Weights:
     if not file.is_file():
         raise UserError(f"there is no {file}: name the file to convert ({known.file})")
     tensors = _tensors(file, to)
-    digest, faithful = sha256(file), known.may_be(file)
+    matches = known.matches(file)
+    checksum = {True: "published", False: "another", None: "unknown"}[matches]
+    digest, faithful = sha256(file), file.name == known.file if matches is None else matches
     source = f"{file.name}, sha256 {digest}"
     if faithful and known.urls:
-        source += f", {'published at' if known.checksum else 'given for the one at'} {known.urls[0]}"
+        source += f", {'given for the one at' if matches is None else 'published at'} {known.urls[0]}"
     return store.Weights(
         tensors,
         experiment=to if to in RELEASED else f"ilsvrc/{to}",
         source=source,
         licence=known.licence,
         faithful=faithful,
-        training={"released": True, "file": file.name, "sha256": digest},
+        training={"released": True, "file": file.name, "sha256": digest, "checksum": checksum},
     )
 
 

@@ -24,7 +24,7 @@ def show(path: Path, work_dirs: Path = Path("work_dirs")) -> None:
     Raises:
         UserError: no such file, or no weights in it.
     """
-    console = Console(width=None if Console().is_terminal else 200, highlight=False)
+    console = Console(width=None if Console().is_terminal else 200, highlight=False, markup=False)
     if path.suffix == ".caffemodel":
         table = Table("layer", "type", "blobs", "sha256", box=None, pad_edge=False)
         for layer in read_caffemodel(path).values():
@@ -59,11 +59,12 @@ def ancestors(digests: str | None, folders: list[Path]) -> Iterator[str]:
         facts = store.read_facts(path)
         found.setdefault(facts.get("sha256"), (path, facts))
 
-    def lines(digests: str | None, depth: int) -> Iterator[str]:
+    def lines(digests: str | None, above: tuple[str, ...]) -> Iterator[str]:
         for digest in digests.split("+") if digests else ():
             path, facts = found.get(digest, (None, {}))
-            whose = f"{facts['experiment']}, {path}" if path else "not found here"
-            yield f"{'  ' * depth + 'parent':12} {digest} ({whose})"
-            yield from lines(facts.get("parent_sha256"), depth + 1)
+            whose = f"{facts.get('experiment')}, {path}" if path else "not found here"
+            yield f"{'  ' * len(above) + 'parent':12} {digest} ({whose})"
+            if digest not in above:  # lest a file that names itself go on for ever
+                yield from lines(facts.get("parent_sha256"), (*above, digest))
 
-    return lines(digests, 0)
+    return lines(digests, ())

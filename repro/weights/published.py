@@ -28,10 +28,10 @@ class Published:
     checksum: str | None = None
     size: int | None = None
 
-    def may_be(self, path: Path) -> bool:
-        """Whether a file has the checksum; where none is known, any has."""
+    def matches(self, path: Path) -> bool | None:
+        """Whether a file has the checksum; None where none is known."""
         if self.checksum is None:
-            return True
+            return None
         algorithm, _, expected = self.checksum.partition(":")
         with path.open("rb") as file:
             return hashlib.file_digest(file, algorithm).hexdigest().startswith(expected)

@@ -3,6 +3,7 @@ on the experiment's own data. Every other way to the same tensors leads to a rec
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -111,3 +112,46 @@ def test_content_hash_sees_every_byte_and_no_order(tmp_path):
     assert content_sha256(items[::-1]) == before == content_sha256([*items, items[0]])
     (tmp_path / "b.png").write_text("b.pnh")
     assert content_sha256(items) != before
+
+
+def test_what_goes_on_from_a_released_net_was_not_trained_here(faithful):
+    """From a converted classifier every chain begins; what starts from the authors' own FCN is partly theirs."""
+    child = experiments.get("voc2011/fcn16s_vgg16")
+    digest = config_sha256(load_config(child))
+    told = {"released": True, "file": "f.caffemodel", "sha256": "0" * 64}
+    parent = replace(faithful, experiment="voc2011/fcn32s_vgg16", training=told)
+    assert not follows_card(child, digest, [parent])
+    assert follows_card(child, digest, [replace(parent, training={})])
+    first = experiments.get("voc2011/fcn32s_vgg16")
+    classifier = replace(faithful, experiment="ilsvrc/vgg16", training=told)
+    assert follows_card(first, config_sha256(load_config(first)), [classifier])
+
+
+class Poison:
+    """A pickle that writes a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("setting", ["load_from", "resume", "model.init_cfg"])
+def test_no_setting_lets_mmengine_read_a_file(command, tmp_path, drawn, setting):
+    """mmengine's own loader unpickles, and so runs, whatever a file holds."""
+    torch.save({"state_dict": Poison(tmp_path / "victim")}, tmp_path / "poison.pth")
+    value = {"type": "Pretrained", "checkpoint": str(tmp_path / "poison.pth")}
+    if setting != "model.init_cfg":
+        value = str(tmp_path / "poison.pth")
+    arguments = ("train", PARENT, "--data", drawn, "--work-dirs", tmp_path / "runs")
+    assert command(*arguments, options={setting: value}).code == 2
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        '"""Mine."""\nfrom mmengine.config import read_base\n\nwith read_base():\n'
+        f"    from repro.configs.sample.fcn32s_vgg16 import *\n\n{setting} = {value!r}\n"
+        'experiment = dict(recipe="sample")\n'
+    )
+    complaint = command("train", mine, "--data", drawn, "--work-dirs", tmp_path / "runs").complaint
+    assert f"sets {setting.removeprefix('model.')}" in complaint and "--start" in complaint
+    assert not (tmp_path / "victim").exists()

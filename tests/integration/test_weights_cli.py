@@ -1,4 +1,5 @@
-"""Weights by command: converted, prepared from archives or addresses, looked into; and released nets in the tables."""
+"""Weights by command: converted, prepared import shutil
+from archives or addresses, looked into; and released nets in the tables."""
 
 import hashlib
 import sys
@@ -203,7 +204,9 @@ def test_convert_writes_where_it_is_looked_for_or_told(command, tmp_path):
     _, caffemodel = released(name, WIDTH)[0].write(tmp_path)
     outcome = command("convert", caffemodel, "--to", name)
     assert outcome.out.split() == [str(tmp_path / "data/weights/released" / f"{name}.pth")], outcome.err
-    assert outcome.err == ""
+    assert "is not the published file" in outcome.err, "it has another name"
+    named = shutil.copyfile(caffemodel, tmp_path / "fcn16s-heavy-pascal.caffemodel")
+    assert "no checksum of fcn16s-heavy-pascal.caffemodel is published" in command("convert", named, "--to", name).err
     there = command("convert", caffemodel, "--to", name, "--out", tmp_path / "o/net.pth")
     assert there.out.split() == [str(tmp_path / "o/net.pth")]
     assert store.load(tmp_path / "o/net.pth").sha256 == store.load(Path(outcome.out.strip())).sha256
@@ -318,7 +321,11 @@ def test_a_released_net_fills_its_cell_and_the_table_names_the_file(short_split,
     assert cells(tmp_path) == {"caffe_release/voc2011/FCN-16s": record.id}
     text = render.render("voc2011", [tmp_path])
     (line,) = [line for line in text.splitlines() if record.id in line]
-    assert line.endswith(f"40 images, released weights, file sha256 {'f' * 64}")
+    assert line.endswith(
+        f"40 images, released weights, file sha256 {'f' * 64} (no published checksum to compare it with)"
+    )
+    put(tmp_path / "checked", training={**FILE, "checksum": "published"}, **RELEASE)
+    assert "compare it with" not in render.render("voc2011", [tmp_path / "checked"])
     assert publish([tmp_path], "here", tmp_path / "published") == [tmp_path / "published/here" / f"{record.id}.json"]
 
 

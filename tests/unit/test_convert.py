@@ -95,7 +95,8 @@ def test_the_file_its_licence_and_its_hash_go_along(tmp_path, monkeypatch):
     digest = hashlib.sha256(caffemodel.read_bytes()).hexdigest()
     weights = convert(caffemodel, name)
     assert (weights.experiment, weights.faithful, weights.released) == (name, True, True)
-    assert weights.training == {"released": True, "file": caffemodel.name, "sha256": digest}
+    told = {"released": True, "file": caffemodel.name, "sha256": digest, "checksum": "published"}
+    assert weights.training == told
     assert weights.source == (
         f"{caffemodel.name}, sha256 {digest}, published at "
         "https://dl.caffe.berkeleyvision.org/fcn32s-heavy-pascal.caffemodel"
@@ -107,17 +108,27 @@ def test_the_file_its_licence_and_its_hash_go_along(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("checksum", "faithful"), [("right", True), ("beginning", True), ("wrong", False), (None, True)]
+    ("checksum", "name", "faithful", "told"),
+    [
+        ("right", "any", True, "published"),
+        ("beginning", "any", True, "published"),
+        ("wrong", "its", False, "another"),
+        (None, "its", True, "unknown"),
+        (None, "any", False, "unknown"),
+    ],
 )
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
-def test_only_a_file_of_another_checksum_is_unfaithful(algorithm, checksum, faithful, tmp_path, monkeypatch):
+def test_a_file_counts_by_its_checksum_or_where_none_is_known_by_its_name(
+    algorithm, checksum, name, faithful, told, tmp_path, monkeypatch
+):
     _, caffemodel = classifier("caffenet", WIDTH)[0].write(tmp_path)
     digest = hashlib.new(algorithm, caffemodel.read_bytes()).hexdigest()
     known = {"right": digest, "beginning": digest[:8], "wrong": digest[::-1]}
     said = checksum and f"{algorithm}:{known[checksum]}"
-    monkeypatch.setitem(CLASSIFIERS, "caffenet", Published("c.caffemodel", ("http://somewhere",), "free", said))
+    file = caffemodel.name if name == "its" else "c.caffemodel"
+    monkeypatch.setitem(CLASSIFIERS, "caffenet", Published(file, ("http://somewhere",), "free", said))
     weights = convert(caffemodel, "caffenet")
-    assert weights.faithful == faithful
+    assert (weights.faithful, weights.training["checksum"]) == (faithful, told)
     assert ("http://somewhere" in weights.source) == faithful, "nothing says that another file comes from there"
 
 
