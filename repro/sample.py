@@ -22,10 +22,11 @@ def shrink(config: Config, finer: bool) -> None:
     """
     backbone = config.model.backbone
     backbone.get("stream", backbone).update(width=WIDTH, dropout=0)
-    for head in ("decode_head", "geometric_head"):
-        if config.model.get(head):
-            config.model[head].loss.update(reduction="mean")
-    config.optim_wrapper.optimizer.update(lr=3e-4 if finer else 3e-3, momentum=0.9)
+    heads = [config.model[head] for head in ("decode_head", "geometric_head") if config.model.get(head)]
+    for head in heads:
+        head.loss.update(reduction="mean")
+    # two mean losses pull twice as hard as one
+    config.optim_wrapper.optimizer.update(lr=(3e-4 if finer else 3e-3) / len(heads), momentum=0.9)
     config.optim_wrapper.accumulative_counts = 1
     config.train_cfg.update(max_iters=FINER if finer else FIRST, val_interval=1_000_000)
     if finer:

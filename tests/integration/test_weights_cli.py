@@ -1,7 +1,7 @@
-"""Weights by command: converted, prepared import shutil
-from archives or addresses, looked into; and released nets in the tables."""
+"""Weights by command: converted, prepared from archives or addresses, looked into; and released nets in the tables."""
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
