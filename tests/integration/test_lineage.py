@@ -141,9 +141,8 @@ class Poison:
 def test_no_setting_lets_mmengine_read_a_file(command, tmp_path, drawn, setting):
     """mmengine's own loader unpickles, and so runs, whatever a file holds."""
     torch.save({"state_dict": Poison(tmp_path / "victim")}, tmp_path / "poison.pth")
-    value = {"type": "Pretrained", "checkpoint": str(tmp_path / "poison.pth")}
-    if setting != "model.init_cfg":
-        value = str(tmp_path / "poison.pth")
+    poison = str(tmp_path / "poison.pth")
+    value = {"type": "Pretrained", "checkpoint": poison} if setting == "model.init_cfg" else poison
     arguments = ("train", PARENT, "--data", drawn, "--work-dirs", tmp_path / "runs")
     assert command(*arguments, options={setting: value}).code == 2
     mine = tmp_path / "mine.py"
