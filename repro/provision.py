@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from repro import experiments
-from repro.classifiers import prepare_classifiers
 from repro.data import prepared
 from repro.data.download import Archive, wanted
 from repro.errors import UserError
@@ -19,6 +18,7 @@ from repro.prepare import (
     prepare_sample,
     sources,
 )
+from repro.pretrained import prepare_weights
 from repro.sample import folder_of
 from repro.settings import load_config
 from repro.train import weights_file
@@ -54,7 +54,7 @@ def prepare_all(
     archives = [form for folder in published for form in lacking_forms(folder.name, given)]
     files = [path for path in given if path.name in {known.file for known in CLASSIFIERS.values()}]
     try:
-        prepare_classifiers([path.stem for path in weights], given=files, verify=verify)
+        prepare_weights([path.stem for path in weights], given=files, verify=verify)
         for folder in published:
             prepare(folder.name, folder, given=[path for path in given if path not in files], verify=verify)
     except UserError as error:

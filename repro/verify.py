@@ -12,13 +12,14 @@ from mmseg.registry import DATASETS
 
 from repro import experiments, listing, records
 from repro.data import voc2011
-from repro.data.download import Archive, obtain, wanted
+from repro.data.download import obtain, wanted
 from repro.errors import UserError
 from repro.evaluate import evaluate
 from repro.experiments import Experiment
 from repro.files import atomic
 from repro.predict import label_item, load
 from repro.prepare import archives_folder
+from repro.pretrained import SOURCES
 from repro.provision import prepare_all
 from repro.report import markdown
 from repro.report.claims import read_claims
@@ -33,11 +34,6 @@ from repro.weights.published import RELEASED
 TABLE = "verify-release.md"
 NETS = tuple(name for name in RELEASED if name.startswith("voc2011/"))
 TIMED = 3  # images whose labelling foretells how long all will take
-
-
-def _archive(name: str) -> Archive:
-    net = RELEASED[name]
-    return Archive(net.file, net.urls, net.checksum, net.size, holds=f"the released {name}")
 
 
 def verify(
@@ -97,7 +93,7 @@ def fetch_net(name: str, given: Sequence[Path], verify: bool) -> Path:
     Raises:
         UserError: the file is not to be had, or holds something else than this net.
     """
-    net, folder = _archive(name), archives_folder()
+    net, folder = SOURCES[name], archives_folder()
     own = [path for path in given if path.name == net.name]
     downloaded = bool(wanted([net], folder, own))
     file = obtain([net], folder, own, verify=verify)[net.name]
@@ -167,7 +163,7 @@ def _get(name: str) -> Experiment:
 
 def _refuse_unknown(given: Sequence[Path]) -> None:
     """Refuse files that nothing here asks for, and those that are not there, before anything is downloaded."""
-    nets = [_archive(name) for name in NETS]
+    nets = [SOURCES[name] for name in NETS]
     known = {archive.name: None for archives in (nets, *voc2011.SOURCES) for archive in archives}
     for path in given:
         if path.name not in known:

@@ -21,7 +21,8 @@ app.add_typer(weights_app, name="weights")
 def prepare(
     name: Annotated[str, typer.Argument(help="voc2011, nyudv2, siftflow, pascal_context, camvid, sample, or weights")],
     nets: Annotated[
-        list[str] | None, typer.Argument(help="weights: vgg16, caffenet, googlenet (all three by default), ...")
+        list[str] | None,
+        typer.Argument(help="weights: by default vgg16 caffenet googlenet; or others"),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="where to put it; by default data/NAME")] = None,
     archive: Archives = None,
@@ -39,9 +40,9 @@ def prepare(
     Or `weights`: the ImageNet classifiers that experiments start from.
     """
     if name == "weights":
-        from repro.classifiers import PAPERS, prepare_classifiers
+        from repro.pretrained import PAPERS, prepare_weights
 
-        print(*prepare_classifiers(nets or PAPERS, given=archive or (), verify=not unverified), sep="\n")
+        print(*prepare_weights(nets or PAPERS, given=archive or (), verify=not unverified), sep="\n")
         return
     if nets:
         raise UserError(f"prepare one dataset at a time, not {name} and {' and '.join(nets)}")

@@ -32,6 +32,8 @@ def convert(file: Path, to: str) -> store.Weights:
     name. They name the file, its SHA-256 and what is known of its checksum in `source`, and in `training`, from where
     they come into every record.
 
+    A classifier's file is what experiments start from: the trunk, and the classifying layer as a 1x1 convolution.
+
     Args:
         file: a `.caffemodel`, or one of torchvision's `.pth`.
         to: what it holds: a classifier, one of `CLASSIFIERS`, for experiments to start from; or, by the name of the

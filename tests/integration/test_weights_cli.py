@@ -14,10 +14,10 @@ from mmseg.registry import MODELS
 from torchvision.models import AlexNet_Weights
 
 from repro import experiments, records
-from repro.classifiers import SOURCES, prepare_classifiers
 from repro.errors import UserError
 from repro.evaluate import evaluate
 from repro.models import VGG16, CaffeNet, GoogLeNet, TorchvisionAlexNet
+from repro.pretrained import SOURCES, prepare_weights
 from repro.report import layouts, render
 from repro.report.layouts import SELECTIONS
 from repro.report.publish import publish
@@ -123,7 +123,7 @@ def test_what_cannot_be_had_is_named(server, command, tmp_path):
 
 
 def test_mistakes_are_one_line(command, tmp_path):
-    assert "no classifier 'vgg19' to prepare; there are vgg16, " in command("prepare", "weights", "vgg19").complaint
+    assert "nobody publishes weights of 'vgg19'" in command("prepare", "weights", "vgg19").complaint
     stray = tmp_path / "stray.caffemodel"
     assert "none of the files known" in command("prepare", "weights", "--archive", stray).complaint
     assert "one dataset at a time" in command("prepare", "voc2011", "camvid").complaint
@@ -193,10 +193,10 @@ def test_a_broken_file_of_torchvisions_is_refused(pretrained, command, tmp_path)
 
 
 def test_preparing_by_function_leaves_what_is_there(server, tmp_path):
-    paths = prepare_classifiers(["googlenet"])
+    paths = prepare_weights(["googlenet"])
     assert paths == [weights(tmp_path, "googlenet")] and len(server.asked) == 1
-    with pytest.raises(UserError, match="no classifier 'x'"):
-        prepare_classifiers(["x"])
+    with pytest.raises(UserError, match="nobody publishes weights of 'x'"):
+        prepare_weights(["x"])
 
 
 def test_convert_writes_where_it_is_looked_for_or_told(command, tmp_path):

@@ -1,4 +1,4 @@
-"""Brings the ImageNet classifiers that experiments start from to where they are looked for: `data/weights/ilsvrc/`."""
+"""Brings weights that others publish to where they are looked for: ImageNet classifiers, and the authors' own FCNs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,35 +7,34 @@ from repro.data.download import Archive, obtain
 from repro.errors import UserError
 from repro.prepare import archives_folder
 from repro.weights import published, store
-from repro.weights.convert import CLASSIFIERS, convert, place_of
+from repro.weights.convert import CLASSIFIERS, convert, place_of, published_as
 from repro.weights.torchvision import PRETRAINED, fetch
 
 PAPERS = tuple(published.ILSVRC)  # those that the paper's nets start from
 SOURCES = {
-    name: Archive(found.file, found.urls, found.checksum, found.size, f"the ILSVRC classifier {name}")
-    for name, found in published.ILSVRC.items()
+    name: Archive(found.file, found.urls, found.checksum, found.size, f"the {what} {name}")
+    for what, nets in (("ILSVRC classifier", published.ILSVRC), ("released", published.RELEASED))
+    for name, found in nets.items()
 }
 
 
-def prepare_classifiers(
-    names: Sequence[str] = PAPERS, *, given: Sequence[Path] = (), verify: bool = True
-) -> list[Path]:
-    """Convert classifiers and return where they are, in the order of the names; those that are there are left alone.
+def prepare_weights(names: Sequence[str] = PAPERS, *, given: Sequence[Path] = (), verify: bool = True) -> list[Path]:
+    """Convert weights and return where they are, in the order of the names; those that are there are left alone.
 
     Files come from `given`, from `<data folder>/archives`, or from their known addresses; torchvision's also from
     torch.hub's cache, and by its own loader.
 
     Args:
-        names: of `repro.weights.convert.CLASSIFIERS`.
+        names: of classifiers, or the experiments that the authors' FCNs are.
         given: files that the user has, found by their names.
         verify: refuse a file with another checksum than the published one. What starts from another answers no claim.
 
     Raises:
         UserError: an unknown name or file, files that are not to be had, are not the published ones, or another net's.
     """
-    if unknown := [name for name in names if name not in CLASSIFIERS]:
-        raise UserError(f"there is no classifier {unknown[0]!r} to prepare; there are {', '.join(CLASSIFIERS)}")
-    files = [known.file for known in CLASSIFIERS.values()]
+    for name in names:
+        published_as(name)  # or nobody does
+    files = [known.file for known in (*CLASSIFIERS.values(), *published.RELEASED.values())]
     if strange := [path for path in given if path.name not in files]:
         raise UserError(f"{strange[0]} is none of the files known: {', '.join(files)}; rename it if it is one")
     waiting = [name for name in names if not place_of(name).is_file()]
