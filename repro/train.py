@@ -56,8 +56,8 @@ def train(
     """
     config = load_config(experiment, options, seed, data_root)
     work_dir = work_dirs / experiment.name
-    if start and len(start) != len(experiment.starts_from):
-        wanted = " and ".join(experiment.starts_from) or "random weights"
+    if start and len(start) != max(1, len(experiment.starts_from)):
+        wanted = " and ".join(experiment.starts_from) or "one net or none"
         raise UserError(f"{experiment.name} starts from {wanted}: give --start once for each, in that order")
     origins = list(start) or parent_weights(experiment, work_dirs)
     parents = [store.load(path) for path in origins]

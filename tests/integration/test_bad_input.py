@@ -76,7 +76,7 @@ def test_unknown_experiment(command, verb):
 
 def test_unknown_group_and_dataset(command):
     assert "did you mean voc2011" in command("reproduce", "voc2012").complaint
-    assert "there are sample and voc2011" in command("prepare", "voc12").complaint
+    assert "unknown dataset 'voc12'; there are voc2011, nyudv2" in command("prepare", "voc12").complaint
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate", "reproduce"])
