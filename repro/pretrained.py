@@ -8,11 +8,18 @@ from repro.errors import UserError
 from repro.prepare import archives_folder
 from repro.weights import published, store
 from repro.weights.convert import CLASSIFIERS, convert, place_of, published_as
+from repro.weights.published import Published
 from repro.weights.torchvision import PRETRAINED, fetch
+
+
+def archive(found: Published, holds: str) -> Archive:
+    """A published weights file as something to obtain; `holds` says what it is."""
+    return Archive(found.file, found.urls, found.checksum, found.size, holds)
+
 
 PAPERS = tuple(published.ILSVRC)  # those that the paper's nets start from
 SOURCES = {
-    name: Archive(found.file, found.urls, found.checksum, found.size, f"the {what} {name}")
+    name: archive(found, f"the {what} {name}")
     for what, nets in (("ILSVRC classifier", published.ILSVRC), ("released", published.RELEASED))
     for name, found in nets.items()
 }

@@ -19,7 +19,7 @@ from repro.experiments import Experiment
 from repro.files import atomic
 from repro.predict import label_item, load
 from repro.prepare import archives_folder
-from repro.pretrained import SOURCES
+from repro.pretrained import archive
 from repro.provision import prepare_all
 from repro.report import markdown
 from repro.report.claims import read_claims
@@ -93,7 +93,7 @@ def fetch_net(name: str, given: Sequence[Path], verify: bool) -> Path:
     Raises:
         UserError: the file is not to be had, or holds something else than this net.
     """
-    net, folder = SOURCES[name], archives_folder()
+    net, folder = archive(RELEASED[name], f"the released {name}"), archives_folder()
     own = [path for path in given if path.name == net.name]
     downloaded = bool(wanted([net], folder, own))
     file = obtain([net], folder, own, verify=verify)[net.name]
@@ -163,7 +163,7 @@ def _get(name: str) -> Experiment:
 
 def _refuse_unknown(given: Sequence[Path]) -> None:
     """Refuse files that nothing here asks for, and those that are not there, before anything is downloaded."""
-    nets = [SOURCES[name] for name in NETS]
+    nets = [archive(RELEASED[name], name) for name in NETS]
     known = {archive.name: None for archives in (nets, *voc2011.SOURCES) for archive in archives}
     for path in given:
         if path.name not in known:
