@@ -27,7 +27,6 @@ from repro.data.sample.folder import draw_folder
 from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import Scene, draw_scene
 from repro.data.sample.voc import void_border
-from repro.errors import UserError
 
 VERSION = 1  # raise it when the drawing changes, so that older samples are drawn anew
 SIZE = (150, 200)  # of a frame

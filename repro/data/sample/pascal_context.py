@@ -19,7 +19,6 @@ from repro.data.sample.folder import draw_folder
 from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import Scene, draw_scene
 from repro.data.sample.siftflow import paint
-from repro.errors import UserError
 
 VERSION = 1  # raise it when the drawing changes, so that older samples are drawn anew
 NAMED = 459  # classes in the real labels.txt

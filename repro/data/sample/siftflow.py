@@ -19,7 +19,6 @@ from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import Scene, draw_scene
 from repro.data.sample.voc import void_border
 from repro.data.siftflow import CLASSES, GEOMETRIC_CLASSES, SCENES, prepare
-from repro.errors import UserError
 
 VERSION = 1  # raise it when the drawing changes, so that older samples are drawn anew
 SIZE = (176, 176)  # pixels; the real images are all 256x256

@@ -16,13 +16,12 @@ import numpy as np
 from PIL import Image
 from scipy.sparse import csc_matrix
 
+from repro.data.assemble import progress
+from repro.data.images import write_label
 from repro.data.sample.folder import draw_folder
 from repro.data.sample.mat import encode_mat
 from repro.data.sample.scene import draw_scene
-from repro.data.assemble import progress
-from repro.data.images import write_label
 from repro.data.voc2011 import CLASSES, LISTS, prepare
-from repro.errors import UserError
 
 VERSION = 1  # raise it when the drawing changes, so that older samples are drawn anew
 
