@@ -12,32 +12,43 @@ from repro.errors import UserError
 MANIFEST = "sample.json"
 
 
-def draw_folder(root: Path, draw: Callable[[Path], None], **manifest: Any) -> None:
-    """Fill `root` by `draw(folder)` and note there how it was drawn. The folder appears whole or not at all.
+def draw_folder(
+    root: Path,
+    draw_official: Callable[..., None],
+    prepare: Callable[[Path, Path], None],
+    *,
+    drawn_by: str,
+    version: int,
+    seed: int,
+    train: int,
+    val: int,
+    thin_parts: bool,
+) -> None:
+    """Draw `<root>/official` in a dataset's official layout, prepare `root` from it, and note how it was drawn.
 
-    A finished drawing of the same manifest is left alone, one of another manifest by the same writer replaced.
+    The folder appears whole or not at all. A finished drawing of the same arguments is left alone, one of other
+    arguments by the same writer replaced.
 
     Args:
-        draw: fills an empty folder; what it leaves is moved to `root` at once.
-        manifest: `drawn_by`, the writer's name, and all that the drawing depends on, the numbers `train` and `val` of
-            its images among them.
+        draw_official: draws into a folder that it makes: `draw_official(folder, seed, train, val, thin_parts)`.
+        prepare: the dataset's own, from the official layout: `prepare(official, root)`.
+        drawn_by, version: of the writer.
 
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-    if manifest["train"] < 8 or manifest["val"] < 1:
-        raise UserError(
-            f"a sample of {manifest['train']} training and {manifest['val']} validation images is too small; "
-            "draw at least 8 and 1"
-        )
+    if train < 8 or val < 1:
+        raise UserError(f"a sample of {train} training and {val} validation images is too small; draw at least 8 and 1")
+    manifest = {"drawn_by": drawn_by, "version": version, "seed": seed, "train": train, "val": val}
+    manifest["thin_parts"] = thin_parts
     if _holds(root, manifest):
         return
     drawing = root.with_name(f".{root.name}-{secrets.token_hex(4)}.drawing")
     replaced = drawing.with_suffix(".replaced")
     try:
         try:
-            drawing.mkdir(parents=True)
-            draw(drawing)
+            draw_official(drawing / "official", seed, train, val, thin_parts)
+            prepare(drawing / "official", drawing)
             (drawing / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
             if _holds(root, manifest):  # somebody else drew the same meanwhile
                 return
@@ -60,10 +71,15 @@ def is_drawn(root: Path) -> bool:
 
 def drawn_by(root: Path) -> tuple[str, int] | None:
     """The writer that drew a folder, and its version; None where there is no drawing, or none that can be read."""
+    found = _manifest(root)
+    return (found["drawn_by"], found["version"]) if found else None
+
+
+def _manifest(root: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-        return found["drawn_by"], found["version"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return found if {"drawn_by", "version"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
         return None
 
 
@@ -74,10 +90,7 @@ def _holds(root: Path, manifest: dict) -> bool:
     if root.is_dir():
         if not any(root.iterdir()):
             return False
-        try:
-            found = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-            if found["drawn_by"] == manifest["drawn_by"]:
-                return bool(found == manifest)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        found = _manifest(root)
+        if found and found["drawn_by"] == manifest["drawn_by"]:
+            return found == manifest
     raise UserError(f"{root} exists and is no drawn sample; choose another folder, or move it away")

@@ -50,14 +50,22 @@ def write_nyudv2(root: Path | str, seed: int = 0, train: int = 160, val: int = 4
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
+    draw_folder(
+        Path(root),
+        _draw_official,
+        lambda official, root: prepare(official, root, camera_of(SIZE)),
+        drawn_by=__name__,
+        version=VERSION,
+        seed=seed,
+        train=train,
+        val=val,
+        thin_parts=thin_parts,
+    )
 
-    def draw(folder: Path) -> None:
-        scenes = [(seed, index, SIZE, thin_parts) for index in range(train + val)]
-        draw_official(folder / "official", (draw_scene(*scene) for scene in progress(scenes, "drawing")), train, val)
-        prepare(folder / "official", folder, camera_of(SIZE))
 
-    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
-    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
+def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: bool) -> None:
+    scenes = [(seed, index, SIZE, thin_parts) for index in range(train + val)]
+    draw_official(official, (draw_scene(*scene) for scene in progress(scenes, "drawing")), train, val)
 
 
 def draw_official(folder: Path, scenes: Iterable[Scene], train: int, val: int) -> None:

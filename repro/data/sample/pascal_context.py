@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from repro.data.assemble import progress
+from repro.data.assemble import progress, write_lists
 from repro.data.pascal_context import CALLED, CLASSES, prepare
 from repro.data.sample.folder import draw_folder
 from repro.data.sample.mat import encode_mat
@@ -45,13 +45,17 @@ def write_pascal_context(
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-
-    def draw(folder: Path) -> None:
-        _draw_official(folder / "official", seed, train, val, thin_parts)
-        prepare(folder / "official", folder)
-
-    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
-    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
+    draw_folder(
+        Path(root),
+        _draw_official,
+        prepare,
+        drawn_by=__name__,
+        version=VERSION,
+        seed=seed,
+        train=train,
+        val=val,
+        thin_parts=thin_parts,
+    )
 
 
 def file_ids() -> dict[str, int]:
@@ -78,9 +82,7 @@ def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: 
         label = _furnish(scene, *PLACES[rng.integers(len(PLACES))])
         Image.fromarray(scene.image[..., ::-1]).save(voc / "JPEGImages" / f"{image_id}.jpg", quality=90)
         (mats / f"{image_id}.mat").write_bytes(encode_mat(LabelMap=label))
-    for name, listed in {"train": ids[:train], "val": ids[train:]}.items():
-        text = "".join(f"{image_id}\n" for image_id in listed)
-        (voc / "ImageSets" / "Main" / f"{name}.txt").write_text(text, encoding="utf-8")
+    write_lists(voc / "ImageSets" / "Main", {"train": ids[:train], "val": ids[train:]})
 
 
 def _furnish(

@@ -38,13 +38,17 @@ def write_siftflow(root: Path | str, seed: int = 0, train: int = 160, val: int =
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-
-    def draw(folder: Path) -> None:
-        _draw_official(folder / "official", seed, train, val, thin_parts)
-        prepare(folder / "official", folder)
-
-    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
-    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
+    draw_folder(
+        Path(root),
+        _draw_official,
+        prepare,
+        drawn_by=__name__,
+        version=VERSION,
+        seed=seed,
+        train=train,
+        val=val,
+        thin_parts=thin_parts,
+    )
 
 
 def paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from scipy.sparse import csc_matrix
 
-from repro.data.assemble import progress
+from repro.data.assemble import progress, write_lists
 from repro.data.images import write_label
 from repro.data.sample.folder import draw_folder
 from repro.data.sample.mat import encode_mat
@@ -37,13 +37,17 @@ def write_voc(root: Path | str, seed: int = 0, train: int = 400, val: int = 100,
     Raises:
         UserError: `root` holds something else, or cannot be written; or `train` < 8 or `val` < 1.
     """
-
-    def draw(folder: Path) -> None:
-        _draw_official(folder / "official", seed, train, val, thin_parts)
-        prepare(folder / "official", folder)
-
-    settings = {"seed": seed, "train": train, "val": val, "thin_parts": thin_parts}
-    draw_folder(Path(root), draw, drawn_by=__name__, version=VERSION, **settings)
+    draw_folder(
+        Path(root),
+        _draw_official,
+        prepare,
+        drawn_by=__name__,
+        version=VERSION,
+        seed=seed,
+        train=train,
+        val=val,
+        thin_parts=thin_parts,
+    )
 
 
 def void_border(instance: np.ndarray) -> np.ndarray:
@@ -78,12 +82,6 @@ def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: 
     trained, held_out = ids[:train], ids[train:]
     # the real lists overlap alike: VOC's val shares images with SBD's train, and VOC's train is part of SBD's
     voc_train, both = trained[: train // 4], trained[train // 4 : train // 4 + train // 8]
-    lists = {
-        voc / LISTS / "train.txt": voc_train,
-        voc / LISTS / "val.txt": sorted(both + held_out),
-        sbd / "train.txt": trained,
-        sbd / "val.txt": held_out,
-    }
     with_voc_mask = {*voc_train, *both, *held_out}
     for index, image_id in enumerate(progress(ids, "drawing")):
         size = np.random.default_rng([seed, index, 1]).integers(190, 251, 2)  # another stream than the scene's own
@@ -95,5 +93,5 @@ def _draw_official(official: Path, seed: int, train: int, val: int, thin_parts: 
         if image_id in with_voc_mask:
             mask = np.where(void_border(scene.instance), np.uint8(255), scene.label)
             write_label(voc / "SegmentationClass" / f"{image_id}.png", mask)
-    for path, listed in lists.items():
-        path.write_text("".join(f"{image_id}\n" for image_id in listed), encoding="utf-8")
+    write_lists(voc / LISTS, {"train": voc_train, "val": sorted(both + held_out)})
+    write_lists(sbd, {"train": trained, "val": held_out})
