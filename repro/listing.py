@@ -67,8 +67,10 @@ def _cells(value: float, low: float, high: float) -> tuple[str, str]:
     return f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
 
 
-def _experiment(path: Path) -> str:
+def _experiment(path: Path) -> str | None:
+    """The experiment that a record evaluates; None for a record of another kind."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["experiment"])
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return str(data["experiment"]) if data["kind"] == "evaluation" else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no record: restore it, or move it away") from error

@@ -1,16 +1,12 @@
-"""Builds a record from parsed JSON, and refuses by name whatever the schema does not allow."""
+"""Builds an evaluation from parsed JSON, and refuses by name whatever the schema does not allow."""
 
-import contextlib
-import math
-import re
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.errors import UserError
+from repro.records.checks import DIGEST, PATH, WORD, Check
 from repro.records.schema import (
     HEADS,
     PROVENANCE,
@@ -24,8 +20,6 @@ from repro.records.schema import (
     name_of,
 )
 
-DIGEST, WORD, PATH = "[0-9a-f]{64}", "[A-Za-z0-9_-]+", r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
-
 
 def parse(data: Any, where: str) -> Record:
     """Build a record from parsed JSON.
@@ -37,17 +31,7 @@ def parse(data: Any, where: str) -> Record:
         UserError: a field that is missing, unknown or of another form, a newer schema, a number that is not finite, or
             content unlike its digest.
     """
-    check = _Check(where)
-    schema = check.kind(check.keys(data, ["schema"], "record", more=True)["schema"], int, "schema")
-    if schema > SCHEMA:
-        raise check.refuse(f"schema {schema} is newer than this suite's {SCHEMA}; update the suite")
-    if schema < 1:
-        raise check.refuse(f"schema {schema} does not exist")
-    check.keys(data, [f.name for f in fields(Record) if f.name != "folder"], "record")
-    if data["kind"] != "evaluation":
-        raise check.refuse(f"unknown kind {data['kind']!r}")
-    check.finite(data, "")
-
+    check = begin(data, [f.name for f in fields(Record) if f.name != "folder"], where)
     check.text(data["experiment"], PATH, "experiment")
     check.kind(data["recipe"], str, "recipe")
     for claim in check.kind(data["claims"], list, "claims"):
@@ -56,81 +40,49 @@ def parse(data: Any, where: str) -> Record:
     training = check.keys(data["training"], ["iterations", "seed"], "training", more=True)
     check.kind(training["iterations"], (int, type(None)), "training.iterations")
     check.kind(training["seed"], (int, type(None)), "training.seed")
-    dataset = _dataset(data["dataset"], check)
+    dataset = parse_dataset(data["dataset"], check)
     confusion, files = _heads(data, dataset, check)
     record = Record(
         **{name: data[name] for name in ("experiment", "recipe", "claims", "config_sha256", "kind", "schema", "id")},
         digest=data["digest"],
         training=training,
-        provenance=_provenance(data["provenance"], check),
+        provenance=parse_provenance(data["provenance"], check),
         dataset=dataset,
         weights=_weights(data["weights"], check),
         confusion=confusion,
         images_file=files,
     )
-    digest = digest_of(data)
-    name = name_of(record, digest)
-    if data["digest"] != digest or data["id"] != name:
-        raise check.refuse("the content does not match its digest: it was changed after it was written; restore it")
+    check_digest(data, name := name_of(record, digest_of(data)), check)
     if any(file.name != file_of(name, head) for head, file in files.items()):
         raise check.refuse("images_file does not name the record's own file")
     return record
 
 
-class _Check:
-    """Checks of single values. Each returns the value, or refuses it, naming the file and the field."""
+def begin(data: Any, names: list[str], where: str) -> Check:
+    """The checks of a record, of whatever kind, after the first ones: its schema, its fields, finite numbers.
 
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def refuse(self, what: str) -> UserError:
-        return UserError(f"{self.where}: {what}")
-
-    def kind(self, value: Any, kind: type | tuple[type, ...], what: str) -> Any:
-        if not isinstance(value, kind) or isinstance(value, bool):
-            kinds = kind if isinstance(kind, tuple) else (kind,)
-            raise self.refuse(f"{what} is {type(value).__name__}, not {' or '.join(k.__name__ for k in kinds)}")
-        return value
-
-    def keys(
-        self, value: Any, names: Iterable[str], what: str, *, optional: Iterable[str] = (), more: bool = False
-    ) -> dict[str, Any]:
-        self.kind(value, dict, what)
-        for name in names:
-            if name not in value:
-                raise self.refuse(f"the field {what}.{name} is missing".replace("record.", ""))
-        unknown = sorted(set(value) - {*names, *optional})
-        if unknown and not more:
-            raise self.refuse(f"unknown field {what}.{unknown[0]}".replace("record.", ""))
-        return value
-
-    def text(self, value: Any, pattern: str, what: str) -> str:
-        if not re.fullmatch(pattern, self.kind(value, str, what)):
-            raise self.refuse(f"{what} {value!r} is not of the form {pattern}")
-        return value
-
-    def finite(self, value: Any, what: str) -> None:
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.refuse(f"{what} is not a finite number")
-        items: Iterable[tuple[Any, Any]] = ()
-        if isinstance(value, dict):
-            items = value.items()
-        elif isinstance(value, list):
-            items = enumerate(value)
-        for key, item in items:
-            self.finite(item, f"{what}.{key}".removeprefix("."))
-
-    def matrix(self, rows: Any, size: int, what: str) -> NDArray[np.int64]:
-        lists = isinstance(rows, list) and len(rows) == size and all(isinstance(row, list) for row in rows)
-        square = lists and all(len(row) == size for row in rows)
-        if not square or not all(type(n) is int and n >= 0 for row in rows for n in row):
-            raise self.refuse(f"{what} is not {size} x {size} non-negative integers, one row a class")
-        with contextlib.suppress(OverflowError):
-            return np.array(rows, dtype=np.int64).reshape(size, size)
-        raise self.refuse(f"{what} holds a count beyond 64 bits")
+    Args:
+        names: of its fields.
+        where: the file, for the messages.
+    """
+    check = Check(where)
+    schema = check.kind(check.keys(data, ["schema"], "record", more=True)["schema"], int, "schema")
+    if schema > SCHEMA:
+        raise check.refuse(f"schema {schema} is newer than this suite's {SCHEMA}; update the suite")
+    if schema < 1:
+        raise check.refuse(f"schema {schema} does not exist")
+    check.keys(data, names, "record")
+    check.finite(data, "")
+    return check
 
 
-def _provenance(data: Any, check: _Check) -> dict[str, Any]:
+def check_digest(data: dict[str, Any], name: str, check: Check) -> None:
+    """Refuse content that is not what was written under this name."""
+    if data["digest"] != digest_of(data) or data["id"] != name:
+        raise check.refuse("the content does not match its digest: it was changed after it was written; restore it")
+
+
+def parse_provenance(data: Any, check: Check) -> dict[str, Any]:
     provenance = check.keys(data, PROVENANCE, "provenance", more=True)
     check.kind(provenance["commit"], (str, type(None)), "provenance.commit")
     if provenance["dirty"] not in (True, False, None):
@@ -140,7 +92,7 @@ def _provenance(data: Any, check: _Check) -> dict[str, Any]:
     return provenance
 
 
-def _dataset(data: Any, check: _Check) -> Dataset:
+def parse_dataset(data: Any, check: Check) -> Dataset:
     names = [f.name for f in fields(Dataset) if f.name != "frame"]
     dataset = Dataset(**check.keys(data, names, "dataset", optional=["frame"]))
     check.text(dataset.name, WORD, "dataset.name")
@@ -153,7 +105,7 @@ def _dataset(data: Any, check: _Check) -> Dataset:
     return dataset
 
 
-def _weights(data: Any, check: _Check) -> Weights:
+def _weights(data: Any, check: Check) -> Weights:
     weights = Weights(**check.keys(data, [f.name for f in fields(Weights)], "weights"))
     check.text(weights.sha256, DIGEST, "weights.sha256")
     if weights.parent_sha256 is not None:
@@ -163,7 +115,7 @@ def _weights(data: Any, check: _Check) -> Weights:
 
 
 def _heads(
-    data: dict[str, Any], dataset: Dataset, check: _Check
+    data: dict[str, Any], dataset: Dataset, check: Check
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, ImageFile]]:
     """Each head's matrix and the file of its per-image confusions."""
     heads = check.kind(data["confusion"], dict, "confusion")

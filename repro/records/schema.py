@@ -1,4 +1,4 @@
-"""What a record is: its fields, its JSON, the digest of its content, and its name."""
+"""What an evaluation is: its fields, its JSON, the digest of its content, and its name."""
 
 import hashlib
 import json
@@ -14,8 +14,9 @@ from repro.files import sha256
 from repro.metrics import ImageConfusions
 
 # 2: a dataset may name its frame, a net may have the geometric head alone, weights may have several parents.
-# Records of version 1 are read as they are.
-SCHEMA = 2
+# 3: kinds `timing` and `upper_bounds`.
+# Records of versions 1 and 2 are read as they are.
+SCHEMA = 3
 HEADS = ("semantic", "geometric")
 PROVENANCE = ("commit", "dirty", "versions", "device", "threads", "precision", "seed", "command", "platform", "time")
 
@@ -58,7 +59,7 @@ class ImageFile:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One measurement. `write` fills in `id`, `digest` and `images_file`; leave them out.
+    """One evaluation. `write` fills in `id`, `digest` and `images_file`; leave them out.
 
     Attributes:
         experiment: such as `voc2011/fcn16s_vgg16`.
@@ -122,11 +123,12 @@ def digest_of(data: dict[str, Any]) -> str:
         UserError: a value that JSON does not hold.
     """
     content = {key: value for key, value in data.items() if key not in ("id", "digest")}
-    content["images_file"] = {head: file["sha256"] for head, file in data["images_file"].items()}
+    if "images_file" in data:
+        content["images_file"] = {head: file["sha256"] for head, file in data["images_file"].items()}
     try:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise UserError(f"the record of {data['experiment']} does not fit JSON: {error}") from error
+        raise UserError(f"the record of {data.get('experiment', data['kind'])} does not fit JSON: {error}") from error
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from repro import records
 from repro.errors import UserError
 from repro.files import atomic
+from repro.records import Record
 from repro.report.claims import checkout
 from repro.report.layouts.selections import trees
 
@@ -32,17 +33,18 @@ def publish(paths: Iterable[Path], machine: str, folder: Path | None = None) -> 
     files = [file for path in paths for file in (sorted(path.glob("[!.]*.json")) if path.is_dir() else [path])]
     if not files:
         raise UserError("there is no record to publish")
-    found = [records.read(file) for file in files]
+    found = [records.read_any(file) for file in files]
     for record in found:
-        for where in trees(record).values():
+        for where in trees(record).values() if isinstance(record, Record) else [record.provenance]:
             if where.get("dirty") is not False:
                 raise UserError(f"{record.id} is not from a clean tree: commit, then measure again")
-        if record.recipe == "changed":
+        if isinstance(record, Record) and record.recipe == "changed":
             raise UserError(f"{record.id} was measured with changed settings: it is another experiment")
     target = (folder or checkout("tables", "records")) / machine
     published = []
     for file, record in zip(files, found, strict=True):
-        for source in [*(file.parent / image.name for image in record.images_file.values()), file]:
+        beside = record.images_file.values() if isinstance(record, Record) else ()
+        for source in [*(file.parent / image.name for image in beside), file]:
             copy = target / source.name
             if copy.exists() and copy.read_bytes() != source.read_bytes():
                 raise UserError(f"{copy} exists and differs: records are append-only")

@@ -206,9 +206,9 @@ def change(data, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema", 3, "schema 3 is newer"),
+        ("schema", 4, "schema 4 is newer"),
         ("schema", None, "schema is missing"),
-        ("kind", "timing", "unknown kind"),
+        ("kind", "weather", "unknown kind"),
         ("recipe", None, "recipe is missing"),
         ("dataset.images", None, "dataset.images is missing"),
         ("provenance.commit", None, "provenance.commit is missing"),
