@@ -105,6 +105,25 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Rank:
+    """A statement about an order, such as "8s is best on VOC 2011".
+
+    Attributes:
+        statement: in words, as the paper means it.
+        locator: where the paper makes it.
+        block: title of the block whose rows it is about.
+        rows: their labels, from the best to the worst.
+        metric: that it is about.
+    """
+
+    statement: str
+    locator: str
+    block: str
+    rows: tuple[str, ...]
+    metric: str = "mean_iu"
+
+
+@dataclass(frozen=True)
 class Layout:
     """One file in `tables/` and the command that fills it."""
 
@@ -113,3 +132,4 @@ class Layout:
     summary: str
     command: str
     blocks: tuple[Block, ...]
+    ranks: tuple[Rank, ...] = ()
