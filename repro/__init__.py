@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from repro.models.window import fast
     from repro.predict import load
 
 __version__ = "0.1.0"
-__all__ = ["load"]
+__all__ = ["fast", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> Any:
         from repro.predict import load
 
         return load
+    if name == "fast":
+        from repro.models.window import fast
+
+        return fast
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,210 @@
+"""The faster forward pass gives the plain net's maps and scores, at any size, whatever happens to the weights."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from mmseg.registry import MODELS
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from repro import experiments
+from repro.errors import UserError
+from repro.models import packed, window
+from repro.models.fusion import LateFusion
+from repro.models.segmentor import FCN
+from repro.models.trunk import initialize_relu
+from repro.models.window import Windowed, fast
+from repro.settings import load_config
+
+TOLERANCE = 1e-5  # of the norm; 1e-6 was reached
+SIZES = [(1, 1), (31, 33), (64, 97), (250, 333), (375, 500)]
+NETS = {  # experiment, and the padding of its trunk where it is another than the experiment's
+    "VGG16 8s": ("voc2011/fcn8s_vgg16", None),
+    "CaffeNet": ("voc2011/fcn32s_alexnet", None),
+    "torchvision's AlexNet": ("torchvision/fcn32s_alexnet", None),
+    "two streams": ("nyudv2/fcn16s_rgb_hha", None),
+    "four channels": ("nyudv2/fcn32s_rgbd", None),
+    "two heads": ("siftflow/fcn16s_vgg16", None),
+    "GoogLeNet, padded": ("voc2011/fcn32s_googlenet", 100),
+}
+
+
+def build(experiment: str, padding: int | None = None, width: float = 0.1) -> Any:
+    """A net with random weights, biases and scores, so that the empty image's maps are not empty."""
+    config = load_config(experiments.get(experiment)).model
+    trunk = config.backbone.get("stream", config.backbone)
+    trunk.width = width
+    if padding is not None:
+        trunk.padding = padding
+    net = MODELS.build(config).eval()
+    with torch.no_grad():
+        for layer in convolutions(net):
+            if not layer.weight.any():
+                initialize_relu(layer)
+            nn.init.normal_(layer.bias, std=0.5)  # type: ignore[arg-type]
+    return net
+
+
+def convolutions(net: nn.Module) -> list[nn.Conv2d]:
+    return [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+
+
+def images(net: FCN, size: tuple[int, int], count: int = 1) -> torch.Tensor:
+    channels = convolutions(net)[0].in_channels * (2 if isinstance(net.backbone, LateFusion) else 1)
+    return 50 * torch.randn(count, channels, *size)
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    assert found.shape == expected.shape
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+@torch.inference_mode()
+def largest_difference(quick: FCN, plain: FCN, x: torch.Tensor) -> float:
+    found, expected = (net(x, mode="tensor") for net in (quick, plain))
+    pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
+    return max(difference(*pair) for pair in pairs)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("experiment", "padding"), NETS.values(), ids=NETS)
+def test_scores_are_the_plain_nets(experiment, padding):
+    net = build(experiment, padding)
+    plain, quick = copy.deepcopy(net), fast(net)
+    assert any(isinstance(module, Windowed) for module in quick.modules())
+    sizes = [*SIZES, *(tuple(torch.randint(1, 400, (2,)).tolist()) for _ in range(4))]
+    for size in sizes:
+        assert largest_difference(quick, plain, images(net, size)) < TOLERANCE, size
+    assert largest_difference(quick, plain, images(net, (120, 89), count=3)) < TOLERANCE
+    assert largest_difference(quick, plain, images(net, (375, 500))) < TOLERANCE  # a size that it knows
+
+
+@pytest.mark.parametrize("size", [(200, 200), (201, 231), (333, 500)])
+def test_every_unit_of_every_map_is_the_trunks(size):
+    net = build("voc2011/fcn8s_vgg16")
+    x = images(net, size)
+    expected = net.backbone(x)
+    windowed = Windowed(net.backbone, set(net.backbone.outputs)).eval()
+    for _ in range(2):  # an unknown size, then a known one
+        found = windowed(x)
+        assert found.keys() == expected.keys()
+        for name, units in expected.items():
+            assert found[name].shape == units.shape
+            assert (found[name] - units).abs().max() < 1e-4 * units.abs().max(), name
+
+
+def test_every_remainder_has_its_own_surroundings():
+    net = build("voc2011/fcn8s_vgg16", width=0.02)
+    quick: Any = fast(net)
+    plain = build_like(net)
+    for remainder in range(32):
+        size = (96 + remainder, 160 - remainder)
+        assert largest_difference(quick, plain, images(net, size)) < TOLERANCE, size
+    known = len(quick.backbone.known)
+    larger = images(net, (96 + 64 + 5, 160 + 32 - 5))  # of a remainder that it has met: nothing is computed anew
+    assert largest_difference(quick, plain, larger) < TOLERANCE
+    assert len(quick.backbone.known) == known == 32
+
+
+def build_like(net: FCN) -> Any:
+    return copy.deepcopy(net).to(memory_format=torch.contiguous_format)
+
+
+@torch.no_grad()
+def scale(weight: torch.Tensor) -> None:
+    weight.mul_(-1.5)
+
+
+def step(net: FCN) -> None:
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for parameter in net.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+
+
+CHANGES = {
+    "in place": lambda net: scale(net.backbone.conv3_2.weight),
+    "an optimiser's step": step,
+    "loaded": lambda net: net.load_state_dict(build("voc2011/fcn8s_vgg16").state_dict()),
+    "replaced": lambda net: setattr(net.backbone.fc6.bias, "data", torch.randn_like(net.backbone.fc6.bias)),
+    "fc7 in place": lambda net: scale(net.backbone.fc7.weight),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_weights_are_seen(change):
+    net = build("voc2011/fcn8s_vgg16")
+    quick, x = fast(net), images(net, (150, 190))
+    before = quick(x, mode="tensor")
+    change(net)
+    assert difference(quick(x, mode="tensor"), before) > 100 * TOLERANCE
+    assert largest_difference(quick, build_like(net), x) < TOLERANCE
+
+
+def test_labels_and_weights_are_those_of_the_net():
+    net = build("siftflow/fcn8s_vgg16")
+    quick: Any = fast(net)
+    x = images(net, (97, 111), count=2)
+    assert quick.state_dict().keys() == net.state_dict().keys()
+    for found, expected in zip(quick(x, mode="predict"), net(x, mode="predict"), strict=True):
+        for field in ("pred_sem_seg", "pred_geo_seg"):
+            agree = found.get(field).data == expected.get(field).data
+            assert agree.float().mean() > 0.9999  # two scores may be equal up to rounding
+
+
+def test_no_more_sizes_are_kept_than_the_cache_holds(monkeypatch):
+    monkeypatch.setattr(window, "CACHED", 3)
+    net = build("voc2011/fcn8s_vgg16", width=0.02)
+    quick: Any = fast(net)
+    plain = build_like(net)
+    for height in (*range(100, 107), 100, 101):
+        assert largest_difference(quick, plain, images(net, (height, 120))) < TOLERANCE
+        assert len(quick.backbone.known) <= 3
+    assert len(quick.backbone.known) == 3
+
+
+def test_a_trunk_that_pads_little_runs_as_it_is():
+    net = build("voc2011/fcn32s_googlenet")
+    quick = fast(net)
+    assert quick.backbone is net.backbone
+    assert largest_difference(quick, build_like(net), images(net, (100, 130))) < TOLERANCE
+
+
+def test_training_is_refused():
+    net = build("voc2011/fcn8s_vgg16")
+    with pytest.raises(UserError, match=r"call net.eval\(\) first"):
+        fast(net.train())
+    quick = fast(net.eval())
+    with pytest.raises(UserError, match="is for inference"):
+        quick.train()(images(net, (60, 60)), mode="tensor")
+
+
+def flop(net: FCN, size: tuple[int, int]) -> int:
+    counter = FlopCounterMode(display=False)
+    with counter:
+        net(torch.empty(1, 3, *size, device="meta"), mode="tensor")
+    return counter.get_total_flops()
+
+
+def test_it_saves_what_the_padding_decides():
+    """What holds on any machine: VGG16 8s takes 362 GFLOP on 500x500, of which the padding alone decides 97."""
+    net = build("voc2011/fcn8s_vgg16", width=1).to("meta")
+    quick = fast(net)
+    for size, least, new in (((500, 500), 1.36, 1.04), ((375, 500), 1.42, 1.05), ((250, 250), 1.72, 1.12)):
+        plain, first, again = flop(net, size), flop(quick, size), flop(quick, size)
+        assert plain / again > least
+        assert first < new * again  # a size that it has not seen costs little more
+
+
+def test_a_matrix_product_serves_where_weights_outnumber_places():
+    layer = packed.Packed(nn.Conv2d(20, 300, 7))
+    few, many = torch.randn(2, 20, 13, 15), torch.randn(1, 20, 40, 40)
+    assert layer.pays(few) and not layer.pays(many) and not layer.pays(few.double())
+    assert difference(layer(few), layer.convolution(few)) < TOLERANCE
+    assert not packed.Packed.serves(nn.Conv2d(20, 300, 7, padding=3))
