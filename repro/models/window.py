@@ -8,21 +8,18 @@ from a small one, stretched where it is constant: small enough that even a new i
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from repro.errors import UserError
 from repro.models.fusion import STREAMS, LateFusion
-from repro.models.geometry import trace
-from repro.models.packed import Packed
+from repro.models.reach import Span, padding_of, segments_of, smallest_side
 from repro.models.segmentor import FCN
 from repro.models.trunk import Trunk
 
 CACHED = 64  # remainders of image sizes whose surroundings are kept; some 3 MB each for VGG16
-Span = tuple[int, int]  # units along one axis: the first, and the one after the last
 Box = tuple[Span, Span]  # rows and columns
 Size = tuple[int, int]  # height and width
 
@@ -62,102 +59,6 @@ def _windowed(trunk: nn.Module, read: set[str]) -> nn.Module:
 
 def _on_cpu(module: nn.Module) -> bool:
     return next(module.parameters()).device.type == "cpu"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer whose unit i reads `kernel` units of its input, from unit `stride * i - padding` on."""
-
-    module: nn.Module
-    kernel: int
-    stride: int
-    padding: int
-    packed: Packed | None = None
-
-    @classmethod
-    def of(cls, module: nn.Module) -> "Layer":
-        """Of a convolution or a pool, or of another module that keeps the size of what it is given."""
-        if isinstance(module, (nn.Conv2d, nn.MaxPool2d)):
-            sizes = (module.kernel_size, module.stride, module.padding)
-            kernel, stride, padding = (int(size[0] if isinstance(size, tuple) else size) for size in sizes)
-            packed = Packed(module) if isinstance(module, nn.Conv2d) and Packed.serves(module) else None
-            return cls(module, kernel, stride, padding, packed)
-        field = int(trace(module).receptive_field)
-        return cls(module, kernel=field, stride=1, padding=field // 2)
-
-    def size(self, units: int) -> int:
-        """How many units come of so many."""
-        steps, rest = divmod(units + 2 * self.padding - self.kernel, self.stride)
-        overhangs = getattr(self.module, "ceil_mode", False) and rest > 0
-        # a pool that hangs over the border counts if it begins inside
-        return steps + 1 + (overhangs and (steps + 1) * self.stride < units + self.padding)
-
-    def reached(self, span: Span, units: int) -> Span:
-        """The units that read any of these of the input, which has so many in all."""
-        first = -((self.kernel - 1 - self.padding - span[0]) // self.stride)
-        return max(0, first), min(self.size(units), (span[1] - 1 + self.padding) // self.stride + 1)
-
-    def reads(self, span: Span) -> Span:
-        """The units of the input that these read; some may lie beyond its border."""
-        return span[0] * self.stride - self.padding, (span[1] - 1) * self.stride - self.padding + self.kernel
-
-    def confined(self, span: Span) -> Span:
-        """The units that read none but these of the input."""
-        first = -((-span[0] - self.padding) // self.stride)
-        return first, (span[1] - self.kernel + self.padding) // self.stride + 1
-
-    def __call__(self, x: Tensor, whole: bool) -> Tensor:
-        """What comes of a whole map; or of a window of one, without what would read beyond the window."""
-        module, padding = self.module, self.padding if whole else 0
-        if self.packed and self.packed.pays(x):
-            return self.packed(x)
-        if isinstance(module, nn.Conv2d):
-            return nn.functional.conv2d(x, module.weight, module.bias, self.stride, padding, groups=module.groups)
-        if isinstance(module, nn.MaxPool2d):
-            return nn.functional.max_pool2d(x, self.kernel, self.stride, padding, ceil_mode=whole and module.ceil_mode)
-        x, rim = module(x), self.padding - padding
-        return x[..., rim : x.shape[-2] - rim, rim : x.shape[-1] - rim]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The layers from one map that a trunk hands out to the next, and the next one's name."""
-
-    layers: tuple[Layer, ...]
-    name: str
-
-    def sizes(self, units: int) -> list[int]:
-        """Units along an axis before each layer and after the last, for so many that enter."""
-        sizes = [units]
-        for layer in self.layers:
-            sizes.append(layer.size(sizes[-1]))
-        return sizes
-
-    def plan(self, span: Span, units: int) -> tuple[Span, Span] | None:
-        """The span of the input to read, and the one that comes of it, where an image reaches `span` of so many units.
-
-        None where a layer would read beyond the border: then the image reaches nearly all, and all is computed.
-        """
-        sizes = self.sizes(units)
-        for layer, size in zip(self.layers, sizes, strict=False):
-            span = layer.reached(span, size)
-        read = span
-        for layer, size in zip(reversed(self.layers), reversed(sizes[:-1]), strict=True):
-            read = layer.reads(read)
-            if read[0] < 0 or read[1] > size:
-                return None
-        return read, span
-
-    def confined(self, span: Span) -> Span:
-        """The units that leave the last layer and depend on none but these of the input."""
-        for layer in self.layers:
-            span = layer.confined(span)
-        return span
-
-    def __call__(self, x: Tensor, whole: bool) -> Tensor:
-        for layer in self.layers:
-            x = layer(x, whole)
-        return x
 
 
 @dataclass(frozen=True)
@@ -217,9 +118,9 @@ class Windowed(nn.Module):
         for name, layer in trunk.named_children():
             self.add_module(name, layer)
         self.train(trunk.training)
-        self.segments = _segments(trunk)
+        self.segments = segments_of(trunk)
         self.read = read
-        self.padding = _padding(trunk)
+        self.padding = padding_of(trunk)
         self.stride = int(trunk.geometries()[trunk.top].stride)
         self.known: OrderedDict[tuple, list[Surroundings]] = OrderedDict()  # by size's remainder; the last used last
         self.weights: tuple = ()  # that it is known for
@@ -227,8 +128,8 @@ class Windowed(nn.Module):
     @staticmethod
     def pays(trunk: Trunk) -> bool:
         """Whether the first map has a border that no image reaches: whether the trunk pads widely."""
-        padding = _padding(trunk)
-        plan = _segments(trunk)[0].plan((padding, padding + 1), 2 * padding + 1)
+        padding = padding_of(trunk)
+        plan = segments_of(trunk)[0].plan((padding, padding + 1), 2 * padding + 1)
         return plan is not None and plan[1][0] > 0
 
     @torch.no_grad()
@@ -288,7 +189,7 @@ class Windowed(nn.Module):
 
     def _compute_surroundings(self, image: Tensor, size: Size, segments: int) -> list[Surroundings]:
         first = self.segments[:segments]
-        small = [_smallest(first, side, self.stride) for side in size]
+        small = [smallest_side(first, side, self.stride) for side in size]
         x = image.new_zeros(1, image.shape[1], *small)
         if _on_cpu(self):
             x = x.contiguous(memory_format=torch.channels_last)
@@ -299,37 +200,6 @@ class Windowed(nn.Module):
             rows, columns = segment.confined(rows), segment.confined(columns)
             found.append(Surroundings(x, (rows[0], columns[0])))
         return found
-
-
-def _smallest(segments: Sequence[Segment], side: int, stride: int) -> int:
-    """The smallest side of an image with that remainder, none larger, whose maps all have a constant middle."""
-    for smaller in range(side % stride, side, stride):
-        span, units = (0, smaller), smaller
-        for segment in segments:
-            span, units = segment.confined(span), segment.sizes(units)[-1]
-            if not 0 <= span[0] < span[1] <= units:
-                break
-        else:
-            return smaller
-    return side
-
-
-def _segments(trunk: Trunk) -> list[Segment]:
-    names = {layer: name for name, layer in trunk.outputs.items()}
-    segments: list[Segment] = []
-    layers: list[Layer] = []
-    for name, module in trunk.named_children():
-        layer = Layer.of(module)
-        # the image comes with its padding
-        layers.append(layer if segments or layers else replace(layer, padding=0))
-        if name in names:
-            segments.append(Segment(tuple(layers), names[name]))
-            layers = []
-    return segments
-
-
-def _padding(trunk: Trunk) -> int:
-    return Layer.of(next(trunk.children())).padding
 
 
 def _all(size: Size) -> Box:
