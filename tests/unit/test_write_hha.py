@@ -165,7 +165,8 @@ def test_ctrl_c_leaves_whole_files_alone(tmp_path):
     for index in range(400):
         write_depth(tmp_path / "depth" / f"{index}.png", depth)
     code = (
-        "import sys; from pathlib import Path; from repro.data.hha import Intrinsics, write_hha\n"
+        "import signal, sys; from pathlib import Path; from repro.data.hha import Intrinsics, write_hha\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "root = Path(sys.argv[1])\n"
         "jobs = [(path, root / 'hha' / path.name) for path in (root / 'depth').iterdir()]\n"
         "write_hha(jobs, Intrinsics(60, 64, 39.5, 30.2), workers=2)"
