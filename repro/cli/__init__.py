@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from repro import __version__
-from repro.cli import inputs, results, runs
+from repro.cli import inputs, report, results, runs, timing
 from repro.errors import UserError
 
 INTERRUPTED = 130  # typer's exit code for a KeyboardInterrupt
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for verbs in (results.app, inputs.app, runs.app):
+for verbs in (results.app, report.app, inputs.app, runs.app, timing.app):
     app.add_typer(verbs)
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print("repro: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+            print("repro: interrupted; the same command goes on from a training's last checkpoint", file=sys.stderr)
         raise
 
 

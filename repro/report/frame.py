@@ -20,12 +20,18 @@ MEASURED = ["ours", "sd", "low", "high", "seeds", "images", "records"]
 
 @dataclass(frozen=True)
 class Built:
-    """A layout with its numbers: a line for each net and metric, and for each block the records it took or left out."""
+    """A layout with its numbers.
+
+    Attributes:
+        frame: a line for each net and metric.
+        taken: the records of each row, by the block's title and the row's label.
+        left_out: by the block's title, the records that would answer a row of it but that it does not take, with why.
+    """
 
     layout: Layout
     frame: pd.DataFrame
-    taken: list[list[Record]]
-    left_out: list[list[tuple[Record, str]]]
+    taken: dict[tuple[str, str], list[Record]]
+    left_out: dict[str, list[tuple[Record, str]]]
 
 
 def build(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: Sequence[Record]) -> Built:
@@ -35,19 +41,17 @@ def build(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: Sequ
         UserError: the layout shows a claim that is not among `claims`.
     """
     lines, ours = [], []
-    taken: list[list[Record]] = []
-    left_out: list[list[tuple[Record, str]]] = []
+    taken: dict[tuple[str, str], list[Record]] = {}
+    left_out: dict[str, list[tuple[Record, str]]] = {block.title: [] for block in layout.blocks}
     for block in layout.blocks:
-        taken.append([])
-        left_out.append([])
         for row in block.rows:
             for column in _shown(layout, block, row, claims):
                 lines.append({"block": block.title, "net": row.label, "metric": column, "key": row.key})
             if block.shape == "printed":
                 continue
             chosen, refused = _choose(row, block, records)
-            taken[-1] += chosen
-            left_out[-1] += refused
+            taken[block.title, row.label] = chosen
+            left_out[block.title] += refused
             if chosen:
                 ours += [{"block": block.title, "key": row.key, **line} for line in _measure(block, row, chosen)]
     printed = pd.DataFrame(

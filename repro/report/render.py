@@ -1,53 +1,83 @@
-"""The tables of the paper, as DataFrames, Markdown and CSV: a pure function of claims and records, to the byte."""
+"""All tables, as DataFrames, Markdown, CSV and LaTeX: a pure function of claims and records, to the byte."""
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from repro.errors import UserError
 from repro.files import atomic
-from repro.records import Record, read_all
-from repro.report import markdown
+from repro.records import AnyRecord, read_all_kinds
+from repro.report import errata, latex, markdown, scores, timing, upper_bounds_table
 from repro.report.claims import Claim, checkout, read_claims
-from repro.report.frame import build
-from repro.report.layouts import LAYOUTS, Layout, on_sample
+from repro.report.document import Document
+from repro.report.layouts import LAYOUTS, on_sample
+
+Claims = Mapping[tuple[str, str], Claim]
+Maker = Callable[[Claims, Sequence[AnyRecord]], Document]
+
+ON_SAMPLE = {f"sample_{name}": on_sample(LAYOUTS[name]) for name in ("voc2011", "nyudv2", "siftflow", "pascal_context")}
+MAKERS: dict[str, Maker] = {
+    **{name: partial(scores.document, layout) for name, layout in {**LAYOUTS, **ON_SAMPLE}.items()},
+    "upper_bounds": upper_bounds_table.document,
+    "timing": timing.document,
+    "errata": errata.document,
+}
+# as the index shows them
+GROUPS = {
+    "What papers print, and what this suite measures": (
+        *("voc2011", "nyudv2", "siftflow", "pascal_context", "upper_bounds", "timing", "errata", "camvid"),
+    ),
+    "On drawn images": ("sample", *ON_SAMPLE),
+}
 
 
 def table(
     name: str,
     records_folders: Iterable[Path | str] | None = None,
     claims_folder: Path | str | None = None,
-    sample: bool = False,
 ) -> pd.DataFrame:
-    """A table of the paper as a tidy DataFrame, one line a net and metric.
+    """A table as a tidy DataFrame, one line a number.
 
-    Columns: block, net, metric, key (of the claim, or the experiment), claim (as printed), claim_value, ours, sd (over
-    seeds), low and high (95% bootstrap over images), difference (ours - claim; all in percent), verdict, seeds, images,
-    records (ids). nan where unknown. The verdict says where the claim lies against low..high: inside, above, below; or
-    unmeasured, no claim, printed only.
+    Those of scores have the columns block, net, metric, key (of the claim, or the experiment), claim (as printed),
+    claim_value, ours, sd (over seeds), low and high (95% bootstrap over images), difference (ours - claim; all in
+    percent), verdict, seeds, images, records (ids). nan where unknown. The verdict says where the claim lies against
+    low..high: inside, above, below; or unmeasured, no claim, printed only.
 
     Args:
-        name: of a layout, such as `voc2011`.
+        name: of a file in `tables/`, such as `voc2011`, or `sample_voc2011` for the same rows on drawn images.
         records_folders: where records lie; the default is the checkout's `tables/records`.
         claims_folder: the default is the checkout's `baselines/claims`.
-        sample: the same rows, filled by the same experiments on drawn images.
 
     Raises:
-        UserError: no such table, a record or claim that cannot be read, a layout's claim that no CSV holds.
+        UserError: no such table, a record or claim that cannot be read, a claim of the table that no CSV holds.
     """
-    return build(_layout(name, sample), *_inputs(records_folders, claims_folder)).frame
+    return _document(name, records_folders, claims_folder).frame
 
 
 def render(
     name: str,
     records_folders: Iterable[Path | str] | None = None,
     claims_folder: Path | str | None = None,
-    sample: bool = False,
 ) -> str:
     """A table as Markdown; arguments and errors as for `table`."""
-    return markdown.page(build(_layout(name, sample), *_inputs(records_folders, claims_folder)))
+    return markdown.page(_document(name, records_folders, claims_folder))
+
+
+def documents(
+    records_folders: Iterable[Path | str] | None = None,
+    claims_folder: Path | str | None = None,
+) -> dict[str, list[Document]]:
+    """Every document of `tables/` in the order of the index, by its headings; arguments and errors as for `table`.
+
+    The tables that repeat another on drawn images are there where a record fills them.
+    """
+    claims, records = _inputs(records_folders, claims_folder)
+    made = {title: [MAKERS[name](claims, records) for name in names] for title, names in GROUPS.items()}
+    return {title: [d for d in group if d.measured or d.name not in ON_SAMPLE] for title, group in made.items()}
 
 
 def render_all(
@@ -56,7 +86,9 @@ def render_all(
     records_folders: Iterable[Path | str] | None = None,
     claims_folder: Path | str | None = None,
 ) -> list[Path]:
-    """Write every table as Markdown and CSV, and the index `README.md`, each whole or not at all.
+    """Write every table as Markdown, CSV and LaTeX, and the index `README.md`, each whole or not at all.
+
+    Files of a table that no record fills any more are removed.
 
     Args:
         out: the folder; the default is the checkout's `tables`.
@@ -69,39 +101,51 @@ def render_all(
         UserError: as for `table`; with `check`, a file differs (the message ends in a unified diff).
     """
     out = checkout("tables") if out is None else Path(out)
-    inputs = _inputs(records_folders, claims_folder)
-    tables = [build(layout, *inputs) for layout in LAYOUTS.values()]
-    texts = {"README.md": markdown.index(tables)}
-    for built in tables:
-        texts[f"{built.layout.name}.md"] = markdown.page(built)
-        texts[f"{built.layout.name}.csv"] = _csv(built.frame)
+    groups = documents(records_folders, claims_folder)
+    texts = {"README.md": markdown.index(groups)}
+    for document in (document for group in groups.values() for document in group):
+        texts |= files(document)
+    names = [f"{name}.{suffix}" for name in MAKERS for suffix in ("md", "csv", "tex")]
+    left = [out / name for name in names if name not in texts and (out / name).exists()]
     if check:
-        _compare(out, texts)
-    else:
-        for name, text in texts.items():
-            with atomic(out / name) as temporary:
-                temporary.write_bytes(text.encode())
+        _compare(out, {**texts, **dict.fromkeys((path.name for path in left), "")})
+        return [out / name for name in texts]
+    for name, text in texts.items():
+        with atomic(out / name) as temporary:
+            temporary.write_bytes(text.encode())
+    for path in left:
+        path.unlink()
     return [out / name for name in texts]
+
+
+def files(document: Document) -> dict[str, str]:
+    """The files of a document in `tables/`: name -> text."""
+    name = document.name
+    return {
+        f"{name}.md": markdown.page(document),
+        f"{name}.csv": document.frame.map(_plain).to_csv(index=False, lineterminator="\n"),
+        f"{name}.tex": latex.page(document),
+    }
+
+
+def _document(name: str, records_folders: Iterable[Path | str] | None, claims_folder: Path | str | None) -> Document:
+    if name not in MAKERS:
+        raise UserError(f"no table named {name!r}; there are {', '.join(MAKERS)}")
+    return MAKERS[name](*_inputs(records_folders, claims_folder))
 
 
 def _inputs(
     records_folders: Iterable[Path | str] | None, claims_folder: Path | str | None
-) -> tuple[dict[tuple[str, str], Claim], list[Record]]:
+) -> tuple[dict[tuple[str, str], Claim], list[AnyRecord]]:
     folders = [checkout("tables", "records")] if records_folders is None else list(records_folders)
-    return read_claims(claims_folder), read_all(*folders)
+    return read_claims(claims_folder), read_all_kinds(*folders)
 
 
-def _layout(name: str, sample: bool) -> Layout:
-    if name not in LAYOUTS:
-        raise UserError(f"no table named {name!r}; there are {', '.join(LAYOUTS)}")
-    return on_sample(LAYOUTS[name]) if sample else LAYOUTS[name]
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    numbers = ["ours", "sd", "low", "high", "difference"]
-    values = ["" if pd.isna(value) else f"{value:.15g}" for value in frame["claim_value"]]
-    rounded = frame.assign(claim_value=values, **{name: frame[name].round(4) + 0.0 for name in numbers})
-    return rounded.to_csv(index=False, lineterminator="\n", float_format="%.4f")
+def _plain(value: object) -> object:
+    """A value for a CSV: of a float eight digits, none of them owed to the order in which a sum was taken."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{round(value, 12) + 0.0:.8g}"
+    return value
 
 
 def _compare(out: Path, texts: dict[str, str]) -> None:

@@ -94,6 +94,13 @@ def test_a_resumed_training_ends_bit_equal(run, whole, interrupt, tmp_path, work
     assert not find_checkpoints(tmp_path / NET)
 
 
+def test_the_time_of_all_runs_is_counted_up_to_their_checkpoints(run, half):
+    checkpoint = torch.load(find_checkpoints(half / NET)[-1], weights_only=True)
+    assert checkpoint["seconds"] > 0
+    whole = run(half)
+    assert whole.training["seconds"] > checkpoint["seconds"]
+
+
 def test_it_takes_the_random_state_to_be_bit_equal(run, whole, half):
     """Dropout draws at every step: were its state not restored, the test above could not tell."""
     checkpoint = find_checkpoints(half / NET)[-1]
@@ -109,6 +116,15 @@ def test_gradients_accumulated_over_images_resume_too(run, whole, interrupt, tmp
     assert uninterrupted != whole, "the setting does something"
     interrupt(6, lambda: run(tmp_path / "parts", **accumulated))
     assert run(tmp_path / "parts", **accumulated).sha256 == uninterrupted
+
+
+def test_sampled_patches_resume_too(run, interrupt, tmp_path):
+    """Which cells are left out is drawn at every step; without dropout nothing else is."""
+    sampled = {"model.backbone.dropout": 0, "model.decode_head.loss.sampled": 0.5}
+    uninterrupted = run(tmp_path / "whole", **sampled).sha256
+    assert uninterrupted != run(tmp_path / "all", **{"model.backbone.dropout": 0}).sha256, "the setting does something"
+    interrupt(5, lambda: run(tmp_path / "parts", **sampled))
+    assert run(tmp_path / "parts", **sampled).sha256 == uninterrupted
 
 
 def test_the_classifier_resumes_in_the_middle_of_its_draws(run, interrupt, tmp_path):
@@ -132,7 +148,7 @@ def test_ctrl_c_is_told_in_one_line(command, drawn, trained, options, interrupt,
     start = trained / "sample/fcn32s_vgg16/weights.pth"
     outcome = command("train", NET, "--data", drawn, "--work-dirs", tmp_path, "--start", start, options=options)
     assert outcome.code == 130 and "Traceback" not in outcome.err
-    assert outcome.err.endswith("repro: interrupted; the same command goes on from the last checkpoint\n")
+    assert outcome.err.endswith("repro: interrupted; the same command goes on from a training's last checkpoint\n")
 
 
 def test_a_truncated_checkpoint_is_named(run, half):

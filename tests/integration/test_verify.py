@@ -145,7 +145,7 @@ def test_from_addresses_to_filled_cells(server, narrow, published, tmp_path, cap
         file = published.files[RELEASED[record.experiment].file]
         assert record.training["sha256"] == hashlib.sha256(file).hexdigest(), "the record names the very file"
     cells = report.table("voc2011", records_folders=[tmp_path / "runs/records"])
-    cells = cells[cells["key"].str.startswith("caffe_release/")].set_index("net")
+    cells = cells[cells["key"].str.startswith("caffe_release/") & (cells["verdict"] != "printed only")].set_index("net")
     assert dict(cells["claim"]) == CLAIMS and cells["ours"].notna().all() and cells["ours"].nunique() == 5
     told = capfd.readouterr()
     table = (tmp_path / "runs/verify-release.md").read_text(encoding="utf-8")

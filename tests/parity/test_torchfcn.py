@@ -8,13 +8,9 @@ That peer trained its FCN-32s to 62.84 mean IU with this recipe. By default its 
 so their scores say less about training.
 """
 
-import importlib
-import importlib.util
 import os
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,11 +20,13 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from narrow import narrow_torchfcn
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.peers import torchfcn
 from repro import experiments
-from repro.models.trunk import scaled
+from repro.errors import UserError
 from repro.settings import load_config
 
 WIDTH = 1 / 16
@@ -65,28 +63,22 @@ def scope():
         yield
 
 
-@pytest.fixture(scope="module")
-def models() -> Iterator[ModuleType]:
-    """The package's nets alone: the rest of it needs packages that no longer install."""
-    spec = importlib.util.find_spec("torchfcn")
-    if spec is None or spec.submodule_search_locations is None:
-        pytest.skip("torchfcn is not installed: pip install --no-deps torchfcn==1.9.7")
-    package = ModuleType("torchfcn")
-    package.__path__ = list(spec.submodule_search_locations)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torchfcn", package)
-        patch.setitem(sys.modules, "fcn", ModuleType("fcn"))
-        yield importlib.import_module("torchfcn.models")
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    try:
+        torchfcn.models()
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
-def peer_trained(models: ModuleType) -> Callable[[str, str, float], Trained]:
+def peer_trained() -> Callable[[str, str, float], Trained]:
     """The peer's ten steps, taken once for each net."""
 
     @cache
     def trained(name: str, peer: str, rate: float) -> Trained:
         weights = start(name, WIDTH)
-        return train_peer(build_peer(models, peer, weights, WIDTH), weights, rate)
+        return train_peer(build_peer(name, peer, weights, WIDTH), weights, rate)
 
     return trained
 
@@ -115,18 +107,13 @@ def start(name: str, width: float) -> Tensors:
     for key, parameter in net.named_parameters():
         if key.endswith("bias") or "decode_head.score_" in key:
             nn.init.normal_(parameter, std=0.1)
-    return {plain(key): value for key, value in net.state_dict().items()}
-
-
-def plain(name: str) -> str:
-    """The peer's name of one of our parameters."""
-    return name.removeprefix("backbone.").removeprefix("decode_head.")
+    return {torchfcn.peer_name(key): value for key, value in net.state_dict().items()}
 
 
 def train_ours(name: str, weights: Tensors, width: float, options: dict[str, Any] | None = None) -> Trained:
     """Ten steps by our config, with some settings changed."""
     net, config = build(name, width, options)
-    net.load_state_dict({key: weights[plain(key)] for key in net.state_dict()})
+    net.load_state_dict({key: weights[torchfcn.peer_name(key)] for key in net.state_dict()})
     optim_wrapper = build_optim_wrapper(net, config.optim_wrapper)
     optim_wrapper.initialize_count_status(net, 0, config.train_cfg.max_iters)  # as the runner does
     net.train()
@@ -136,19 +123,13 @@ def train_ours(name: str, weights: Tensors, width: float, options: dict[str, Any
     return collect(net, weights, optim_wrapper.optimizer)
 
 
-def build_peer(models: ModuleType, peer: str, weights: Tensors, width: float) -> nn.Module:
-    """The package's net with convolutions as narrow as ours and no dropout; forward and deconvolutions are its own."""
-    with torch.device("meta"):
-        net = getattr(models, peer)()
-        for key, layer in list(net.named_children()):
-            if isinstance(layer, nn.Conv2d):
-                inputs = layer.in_channels if key == "conv1_1" else scaled(layer.in_channels, width)
-                outputs = layer.out_channels if "score" in key else scaled(layer.out_channels, width)
-                net.add_module(key, nn.Conv2d(inputs, outputs, layer.kernel_size[0], padding=int(layer.padding[0])))
-            elif isinstance(layer, nn.Dropout2d):
-                layer.p = 0
-    net.double().to_empty(device="cpu")
-    net._initialize_weights()  # the deconvolutions' too
+def build_peer(name: str, peer: str, weights: Tensors, width: float) -> nn.Module:
+    """The package's net, as narrow as ours and without dropout; forward and deconvolutions are its own."""
+    net = narrow_torchfcn(torchfcn.Torchfcn(name, peer), width).double().to_empty(device="cpu")
+    for layer in net.modules():
+        if isinstance(layer, nn.Dropout2d):
+            layer.p = 0
+    net._initialize_weights()  # type: ignore[operator]  # the deconvolutions' too
     own = {key: value for key, value in net.state_dict().items() if "upscore" in key}
     net.load_state_dict({key: value for key, value in weights.items() if "upscore" not in key} | own)
     return net
@@ -175,7 +156,7 @@ def train_peer(net: nn.Module, weights: Tensors, rate: float) -> Trained:
 
 def collect(net: nn.Module, weights: Tensors, optimizer: torch.optim.Optimizer) -> Trained:
     """Every convolution's update since `weights`, and its momentum, which is zero where it is not trained."""
-    parameters = {plain(key): value for key, value in net.named_parameters() if "upscore" not in key}
+    parameters = {torchfcn.peer_name(key): value for key, value in net.named_parameters() if "upscore" not in key}
     states = {key: optimizer.state.get(value, {}) for key, value in parameters.items()}
     return Trained(
         {key: value.detach() - weights[key] for key, value in parameters.items()},
@@ -201,6 +182,31 @@ def agree(found: Trained, expected: Trained) -> bool:
 
 
 @each_net
+def test_the_scores_are_the_peers(name, peer, rate):
+    """Every parameter is random, and the upsampling mixes the classes."""
+    ours, _ = build(name, WIDTH)
+    weights = ours.state_dict()
+    shapes = {key: (21, 21, *value.shape[2:]) if "upscore" in key else value.shape for key, value in weights.items()}
+    ours.load_state_dict({key: torch.randn(shape).double() / 9 for key, shape in shapes.items()})
+    theirs = build_peer(name, peer, start(name, WIDTH), WIDTH).eval()
+    torchfcn.Torchfcn(name, peer).load(theirs, ours.state_dict())
+    images = torch.randn(2, 3, 33, 58).double()
+    with torch.inference_mode():
+        expected = theirs(images)
+        torch.testing.assert_close(ours.eval()(images, mode="tensor"), expected, rtol=1e-9, atol=1e-9)
+    assert expected.shape == (2, 21, 33, 58) and expected.std() > 0
+
+
+@each_net
+def test_the_fixed_upsampling_is_the_peers(name, peer, rate):
+    ours, _ = build(name, WIDTH)
+    theirs = build_peer(name, peer, start(name, WIDTH), WIDTH)
+    own = {key: value.clone() for key, value in theirs.state_dict().items() if "upscore" in key}
+    torchfcn.Torchfcn(name, peer).load(theirs, ours.state_dict())
+    assert own and all(torch.equal(theirs.state_dict()[key], value) for key, value in own.items())
+
+
+@each_net
 def test_ten_steps_are_the_peers(name, peer, rate, peer_trained):
     expected = peer_trained(name, peer, rate)
     assert all(tensor.count_nonzero() > tensor.numel() / 2 for tensors in expected for tensor in tensors.values())
@@ -209,13 +215,13 @@ def test_ten_steps_are_the_peers(name, peer, rate, peer_trained):
 
 @pytest.mark.slow
 @pytest.mark.skipif(MEMORY < 16e9, reason="takes 10 GB of memory")
-def test_ten_steps_of_the_whole_width_are_the_peers(models):
+def test_ten_steps_of_the_whole_width_are_the_peers():
     """The 134 million parameters of FCN-32s."""
     name, peer, rate = NETS[0]
     weights = start(name, 1)
     found = train_ours(name, weights, 1)
     assert sum(tensor.numel() for tensor in found.update.values()) > 134e6
-    assert agree(found, train_peer(build_peer(models, peer, weights, 1), weights, rate))
+    assert agree(found, train_peer(build_peer(name, peer, weights, 1), weights, rate))
 
 
 # recipes that are not the peer's

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from written_records import VALID, confusions, parse, put, raw_claims
+from written_records import VALID, confusions, draw, parse, put, raw_claims
 
 from repro import experiments
 from repro.data.splits import ids_sha256
@@ -249,28 +249,10 @@ def test_what_is_trained_on_camvid_stands_below_what_segnet_prints(tmp_path):
 # drawn images
 
 
-def draw(folder, group):
-    """A record of every experiment of a group on the sample."""
-    names = NAMES if group == "pascal_context" else list("abcd")
-    for number, name in enumerate(name for name in CARDS if name.startswith(f"{group}/")):
-        heads = [head for head in HEADS if f"_{head}_" in name] or list(HEADS if group == "siftflow" else HEADS[:1])
-        put(
-            folder,
-            found={head: confusions(number, ids=VALID[:5], classes=len(names)) for head in heads},
-            classes=dict.fromkeys(heads, names),
-            experiment=f"sample/{name}",
-            recipe="sample",
-            claims=[],
-            dataset="sample" if group == "voc2011" else f"sample_{group}",
-            split=("val", "test", "seg11valid")[number % 3],
-            dirty=True,
-        )
-
-
 @pytest.mark.parametrize("group", DRAWN)
 def test_on_the_sample_every_measured_row_is_filled(tmp_path, group):
-    draw(tmp_path, group)
-    text = render.render(group, sample=True, records_folders=[tmp_path])
+    draw(tmp_path, LAYOUTS[group], NAMES if group == "pascal_context" else "abcd")
+    text = render.render(f"sample_{group}", [tmp_path])
     assert "No records yet" not in text and "Left out" not in text and "—" not in text
     assert f"repro reproduce {group} --sample" in text and "no claim of any paper" in text
     parsed = parse(text)
@@ -278,7 +260,7 @@ def test_on_the_sample_every_measured_row_is_filled(tmp_path, group):
     assert [[row["net"] for row in rows] for rows in parsed.values()] == [
         [row.label for row in block.rows] for block in measured_blocks
     ]
-    table = render.table(group, [tmp_path], sample=True)
+    table = render.table(f"sample_{group}", [tmp_path])
     assert (table["seeds"] == 1).all() and set(table["verdict"]) == {"no claim"}
     assert (table["claim"] == "").all() and table["ours"].notna().all()
     for block in on_sample(LAYOUTS[group]).blocks:
@@ -287,13 +269,15 @@ def test_on_the_sample_every_measured_row_is_filled(tmp_path, group):
 
 @pytest.mark.parametrize("group", DRAWN)
 def test_drawn_records_fill_no_row_of_the_paper(tmp_path, group):
-    draw(tmp_path, group)
+    draw(tmp_path, LAYOUTS[group], NAMES if group == "pascal_context" else "abcd")
     assert (render.table(group, [tmp_path])["seeds"] == 0).all()
-    missing = render.table(group, [], sample=True)
+    missing = render.table(f"sample_{group}", [])
     assert len(missing) and (missing["seeds"] == 0).all() and (missing["claim"] == "").all()
 
 
 @pytest.mark.parametrize("name", ["sample", "camvid"])
 def test_what_is_drawn_already_and_what_nothing_is_drawn_like_have_no_sample(name):
     with pytest.raises(UserError, match=f"the table {name} has no other one on drawn images"):
-        render.render(name, [], sample=True)
+        on_sample(LAYOUTS[name])
+    with pytest.raises(UserError, match=f"no table named 'sample_{name}'"):
+        render.render(f"sample_{name}", [])

@@ -1,8 +1,9 @@
 """CamVid, on which FCN's authors did not train: what SegNet's paper prints for FCN, and FCN by the released recipe."""
 
 from repro.metrics import METRICS
-from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.layout import Block, Layout
 from repro.report.layouts.printed import printed
+from repro.report.layouts.rows import by_stride
 
 SCHEDULES = {"FCN": ("40k", "80k", "best (200k)"), "FCN learned deconvolution": ("40k", "80k", "best (160k)")}
 
@@ -23,7 +24,7 @@ CAMVID = Layout(
         ),
         Block(
             title="Measured: 11 classes on the test images",
-            rows=tuple(Row(f"FCN-{stride}", experiment=f"camvid/fcn{stride}_vgg16") for stride in ("32s", "16s", "8s")),
+            rows=by_stride("camvid"),
             metrics=METRICS,
             selection="camvid_test",
             recipe="release",

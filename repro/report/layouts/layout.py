@@ -11,8 +11,14 @@ from repro.report.layouts.selections import SELECTIONS
 HEADINGS = {
     **SCORE_HEADINGS,
     "geom_acc": "geom. acc.",
+    "mean_iu_voc2011_test": "mean IU, VOC 2011 test",
+    "mean_iu_voc2012_test": "mean IU, VOC 2012 test",
+    "inference_time": "inference time",
+    "forward_time": "forward time",
+    "conv_layers": "conv. layers",
     "parameters": "parameters",
     "rf_size": "receptive field (px)",
+    "max_stride": "max stride (px)",
 }
 
 

@@ -1,7 +1,7 @@
 """NYUDv2: Table 4 of the paper, with colour, depth, and depth as HHA."""
 
 from repro.metrics import METRICS
-from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.layout import Block, Layout, Rank, Row
 from repro.report.layouts.printed import RELEASED, WHY, printed
 
 NETS = {
@@ -11,6 +11,7 @@ NETS = {
     "FCN-32s RGB-HHA": "nyudv2/fcn32s_rgb_hha",
     "FCN-16s RGB-HHA": "nyudv2/fcn16s_rgb_hha",
 }
+MEASURED = "Measured: 40 classes on the test images"
 
 NYUDV2 = Layout(
     name="nyudv2",
@@ -26,7 +27,7 @@ NYUDV2 = Layout(
             WHY,
         ),
         Block(
-            title="Measured: 40 classes on the test images",
+            title=MEASURED,
             rows=tuple(Row(label, experiment=name) for label, name in NETS.items()),
             metrics=METRICS,
             selection="nyudv2_test",
@@ -37,6 +38,14 @@ NYUDV2 = Layout(
                 "RGBD fuses early: four channels enter. RGB-HHA fuses late: the scores of two nets are averaged.",
                 "FCN-16s RGB-HHA was never released; it is trained here as the others are.",
             ),
+        ),
+    ),
+    ranks=(
+        Rank(
+            "fused late is best, fused early betters colour, and HHA alone is worst",
+            "Section 5, Table 4",
+            MEASURED,
+            ("FCN-16s RGB-HHA", "FCN-32s RGB-HHA", "FCN-32s RGBD", "FCN-32s RGB", "FCN-32s HHA"),
         ),
     ),
 )

@@ -1,8 +1,9 @@
 """PASCAL-Context: Table 6 of the paper, over 59 classes and over 33 of them."""
 
 from repro.metrics import METRICS
-from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.layout import Block, Layout, Rank
 from repro.report.layouts.printed import RELEASED, WHY, printed
+from repro.report.layouts.rows import by_stride
 
 # The classes of Table 6's second half: 33_labels.txt on the dataset's page cs.stanford.edu/~roozbeh/pascal-context, md5
 # 8840f5439b471aecf991ac6448b826e6, which is in github.com/vietjtnguyen/pascal-regions-website too. The 26 others are
@@ -14,7 +15,6 @@ CONTEXT_33 = (
     *("keyboard", "ceiling"),
 )
 NETS = ("FCN-32s", "FCN-16s", "FCN-8s")
-ROWS = tuple(Row(f"FCN-{stride}", experiment=f"pascal_context/fcn{stride}_vgg16") for stride in ("32s", "16s", "8s"))
 
 
 def _printed(classes: int, *footnotes: str) -> Block:
@@ -25,7 +25,7 @@ def _printed(classes: int, *footnotes: str) -> Block:
 def _measured(title: str, footnote: str, classes: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> Block:
     return Block(
         title=title,
-        rows=ROWS,
+        rows=by_stride("pascal_context"),
         metrics=METRICS,
         selection="pascal_context_val",
         recipe="release",
@@ -58,5 +58,14 @@ PASCAL_CONTEXT = Layout(
             "IU.",
             classes=CONTEXT_33,
         ),
+    ),
+    ranks=tuple(
+        Rank(
+            f"the finer the stride the better, and all above CFM and O2P, over {classes} classes",
+            "Table 6",
+            f"Measured: {classes} classes",
+            (*reversed(NETS), "CFM", "O2P"),
+        )
+        for classes in (59, 33)
     ),
 )

@@ -60,10 +60,12 @@ def on_sample(layout: Layout) -> Layout:
     blocks = tuple(_drawn(block, layout.name) for block in layout.blocks if block.shape != "printed")
     return replace(
         layout,
+        name=f"sample_{layout.name}",
         title=f"{layout.title}: the same experiments on drawn images",
         summary=f"{layout.summary}. Here the images are drawn, and the nets have an eighth of the width",
         command=f"repro reproduce {layout.name} --sample",
         blocks=blocks,
+        ranks=(),  # the paper speaks of no drawn image
     )
 
 

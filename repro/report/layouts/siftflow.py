@@ -1,8 +1,9 @@
 """SIFT Flow: Table 5 of the paper, semantic and geometric labels from one net."""
 
 from repro.metrics import METRICS
-from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.layout import Block, Layout, Rank, Row
 from repro.report.layouts.printed import RELEASED, WHY, printed
+from repro.report.layouts.rows import by_stride
 
 OTHERS = (
     "Liu et al.",
@@ -14,7 +15,18 @@ OTHERS = (
     "Pinheiro et al.",
 )
 BOTH = (*METRICS, "geom_acc")
-NETS = tuple(Row(f"FCN-{stride}", experiment=f"siftflow/fcn{stride}_vgg16") for stride in ("32s", "16s", "8s"))
+NETS = by_stride("siftflow")
+TOGETHER = "Measured: one net for both tasks, or a net for each"
+
+
+def _as_good(stride: str, head: str, metric: str) -> Rank:
+    return Rank(
+        "one net is as good at both tasks as a net for each",
+        "Section 5",
+        TOGETHER,
+        (f"FCN-{stride}, both heads", f"FCN-{stride}, {head} alone"),
+        metric,
+    )
 
 
 def _together_and_alone(stride: str) -> tuple[Row, ...]:
@@ -69,7 +81,7 @@ SIFTFLOW = Layout(
             ),
         ),
         Block(
-            title="Measured: one net for both tasks, or a net for each",
+            title=TOGETHER,
             rows=(*_together_and_alone("32s"), *_together_and_alone("16s")),
             metrics=BOTH,
             selection="siftflow_test",
@@ -78,7 +90,14 @@ SIFTFLOW = Layout(
             footnotes=(
                 "The paper says that the net with two heads does as well on both tasks as two nets trained on their "
                 "own. Means over the classes present. A net without a task's head has no number for it.",
+                "Of that statement the verdict below asks whether the one net is better: *undecided*, no difference "
+                "found, is what the paper says.",
             ),
         ),
+    ),
+    ranks=tuple(
+        _as_good(stride, head, metric)
+        for stride in ("32s", "16s")
+        for head, metric in (("semantic", "mean_iu"), ("geometric", "geom_acc"))
     ),
 )

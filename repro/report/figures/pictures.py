@@ -1,17 +1,15 @@
-"""Pictures of predictions. matplotlib without pyplot: no window, no global state, the same bytes every time."""
+"""Pictures of predictions: label maps in colour, grids of them, and heat maps."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from repro.errors import UserError
-from repro.files import atomic
+from repro.report.figures.canvas import canvas
 
-TITLES = ("image", "truth", "FCN-32s", "FCN-16s", "FCN-8s")
+TITLES = ("image", "FCN-32s", "FCN-16s", "FCN-8s", "truth")
 VOID_COLOUR = (240, 240, 232)  # near white, as in the paper's figures
 WIDTH = 2.0  # inches a picture
 
@@ -46,69 +44,56 @@ def grid(
     titles: Sequence[str] = TITLES,
     void: int = 255,
 ) -> None:
-    """Write a PNG grid such as image | truth | 32s | 16s | 8s (figures 4 and 6 of the paper).
+    """Write a grid such as image | 32s | 16s | 8s | truth (figures 4 and 6 of the paper).
 
     Args:
         rows: for each picture an RGB image, (H, W, 3) uint8, and label maps, (H, W); as many as there are titles.
-        path: of the PNG.
+        path: of the PNG or SVG.
         palette: RGB of each class, (C, 3).
         titles: above the columns.
 
     Raises:
-        UserError: no row, a row of another length than the titles, an unknown label, or the folder cannot be written.
+        UserError: no row, a row of another length than the titles, an unknown label, or the file cannot be written.
     """
     if not rows or any(len(row) != len(titles) for row in rows):
         raise UserError(f"a grid needs rows of {len(titles)} pictures: {', '.join(titles)}")
     pictures = [[p if p.ndim == 3 else colour(p, palette, void) for p in row] for row in rows]
     heights = [WIDTH * _ratio(row[0]) for row in pictures]
-    figure = _figure(WIDTH * len(titles) + 0.1 * (len(titles) + 1), sum(heights) + 0.1 * len(rows) + 0.35)
-    axes = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw={"height_ratios": heights})
-    for line, row in zip(axes, pictures, strict=True):
-        for axis, picture in zip(line, row, strict=True):
-            axis.imshow(picture, interpolation="nearest")
-            axis.set_axis_off()
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=10)
-    _save(figure, path)
+    size = WIDTH * len(titles) + 0.1 * (len(titles) + 1), sum(heights) + 0.1 * len(rows) + 0.35
+    with canvas(path, *size) as figure:
+        axes = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw={"height_ratios": heights})
+        for line, row in zip(axes, pictures, strict=True):
+            for axis, picture in zip(line, row, strict=True):
+                axis.imshow(picture, interpolation="nearest")
+                axis.set_axis_off()
+        for axis, title in zip(axes[0], titles, strict=True):
+            axis.set_title(title)
 
 
 def heat(image: NDArray, values: NDArray, title: str, path: Path | str) -> None:
-    """Write a PNG of an image beside the coarse heat map of a class (figure 2 of the paper).
+    """Write an image beside the coarse heat map of a class (figure 2 of the paper).
 
     Args:
         image: RGB, (H, W, 3) uint8.
         values: probabilities, (h, w), at the net's own stride; drawn cell by cell, not smoothed.
         title: above the heat map: the class.
-        path: of the PNG.
+        path: of the PNG or SVG.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the file cannot be written.
     """
     height = 1.5 * WIDTH * max(_ratio(image), _ratio(values))
-    figure = _figure(3 * WIDTH + 0.9, height + 0.45)
-    left, right = figure.subplots(1, 2)
-    left.imshow(image)
-    left.set_title("image", fontsize=10)
-    cells = right.imshow(values, vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
-    right.set_title(title, fontsize=10)
-    left.set_axis_off()
-    right.set_axis_off()
-    figure.colorbar(cells, ax=right, fraction=0.05).set_label("probability", fontsize=9)
-    _save(figure, path)
+    with canvas(path, 3 * WIDTH + 0.9, height + 0.45) as figure:
+        left, right = figure.subplots(1, 2)
+        left.imshow(image)
+        left.set_title("image")
+        cells = right.imshow(values, vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
+        right.set_title(title)
+        left.set_axis_off()
+        right.set_axis_off()
+        figure.colorbar(cells, ax=right, fraction=0.05).set_label("probability")
 
 
 def _ratio(picture: NDArray) -> float:
     """Height over width, within what can be drawn."""
     return float(np.clip(picture.shape[0] / picture.shape[1], 0.2, 5))
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
-    return figure
-
-
-def _save(figure: Figure, path: Path | str) -> None:
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
