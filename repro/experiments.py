@@ -14,8 +14,8 @@ from pathlib import Path
 from repro.errors import UserError
 
 CONFIGS = Path(__file__).parent / "configs"
-# on the sample, what stands for a classifier trained on ILSVRC
-CLASSIFIERS = {
+# on the sample, the `sample/classifier_...` that stands for a classifier trained on ILSVRC
+STAND_INS = {
     "ilsvrc/vgg16": "vgg16",
     "ilsvrc/caffenet": "alexnet",
     "ilsvrc/googlenet": "googlenet",
@@ -50,7 +50,7 @@ class Experiment:
 
     @property
     def group(self) -> str:
-        """The folder: a dataset, or `sample`, or `ablations`."""
+        """The folder: a dataset, or `sample`; or what is asked beyond the tables, `ablations` on the sample."""
         return self.name.rpartition("/")[0]
 
     @property
@@ -120,7 +120,7 @@ def on_sample(experiment: Experiment) -> Experiment:
     It starts from its parents on the sample; in place of an ILSVRC classifier from one trained on drawn objects.
     """
     parents = tuple(
-        f"sample/classifier_{CLASSIFIERS[parent]}" if parent in CLASSIFIERS else f"sample/{parent}"
+        f"sample/classifier_{STAND_INS[parent]}" if parent in STAND_INS else f"sample/{parent}"
         for parent in experiment.starts_from
     )
     return replace(
@@ -154,6 +154,11 @@ def chain(group: str) -> list[Experiment]:
         ordered += ready
         waiting = [experiment for experiment in waiting if experiment not in ready]
     return ordered
+
+
+def is_ilsvrc(name: str) -> bool:
+    """Whether a net to start from is a classifier trained on ILSVRC: converted from others' files, not trained here."""
+    return name.startswith("ilsvrc/")
 
 
 def plain_name(name: str) -> str:

@@ -6,6 +6,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from repro.label_sets import HEADS
 from repro.models.skip_head import SkipHead
 from repro.models.trunk import Trunk
 from repro.stack import BaseSegmentor
@@ -40,13 +41,13 @@ class FCN(BaseSegmentor):
         if decode_head is None and geometric_head is None:
             raise ValueError("an FCN needs a decode_head or a geometric_head")
         grid = {"channels": self.backbone.channels(), "geometries": self.backbone.geometries()}
-        for name, head in (("decode_head", decode_head), ("geometric_head", geometric_head)):
-            self.add_module(name, head and MODELS.build(head, default_args=grid))
+        for part, head in zip(HEADS.values(), (decode_head, geometric_head), strict=True):
+            self.add_module(part, head and MODELS.build(head, default_args=grid))
 
     @property
     def heads(self) -> dict[str, SkipHead]:
         """The heads by the label set that they score."""
-        heads = {"semantic": self.decode_head, "geometric": self.geometric_head}
+        heads = {name: getattr(self, part) for name, part in HEADS.items()}
         return {name: head for name, head in heads.items() if head is not None}
 
     def extract_feat(self, inputs: Tensor) -> dict[str, Tensor]:

@@ -45,8 +45,9 @@ class SkipHead(nn.Module):
         if idle := set(scales or ()).difference(fuse):
             raise ValueError(f"scales only work on maps that are fused, not on {', '.join(sorted(idle))}")
         self.num_classes = num_classes
-        self.loss: PixelSoftmaxLoss = MODELS.build(loss)
         self.top = list(geometries)[-1]
+        grid = {"cells": geometries[self.top]} if "sampled" in loss else None
+        self.loss: PixelSoftmaxLoss = MODELS.build(loss, default_args=grid)
         self.scales = dict(scales or {})
         self.steps: list[tuple[str, str, str, int]] = []  # map, its score layer, the upsampling before it, its crop
 

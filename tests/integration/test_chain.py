@@ -66,6 +66,7 @@ def test_records_say_where_their_numbers_come_from(trained, drawn, tiny):
     listed = (drawn / "ImageSets/Segmentation/seg11valid.txt").read_bytes()
     assert record.dataset.ids_sha256 == hashlib.sha256(listed).hexdigest()
     assert len(record.dataset.classes["semantic"]) == 21
+    assert record.training["seconds"] > 0
     told = record.provenance
     assert re.fullmatch("[0-9a-f]{40}", told["commit"] or "0" * 40) and told["dirty"] in (True, False, None)
     assert told["versions"]["torch"] == metadata.version("torch") and told["versions"]["mmseg"]
@@ -160,7 +161,8 @@ def test_reproduce_goes_on_after_an_interruption(trained, drawn, tiny, tmp_path,
 
 def test_the_controls_run_after_the_chain(trained, drawn, tiny, tmp_path, capfd):
     """The group `ablations` starts from another group's weights and has no table."""
-    shutil.copytree(trained / "sample/fcn32s_vgg16", tmp_path / "sample/fcn32s_vgg16")
+    for stage in STAGES[:2]:
+        shutil.copytree(trained / "sample" / stage, tmp_path / "sample" / stage)
     reproduce("ablations", work_dirs=tmp_path, data_root=drawn, options=tiny)
     frozen = store.load(tmp_path / "ablations/fcn16s_sample_zero_skip/weights.pth")
     assert not frozen.tensors["decode_head.score_pool4.weight"].any()
@@ -168,3 +170,25 @@ def test_the_controls_run_after_the_chain(trained, drawn, tiny, tmp_path, capfd)
     plain = store.load(tmp_path / "ablations/fcn32s_sample_lower_rate/weights.pth")
     assert "decode_head.score_pool4.weight" not in plain.tensors
     assert (tmp_path / "ablations/predictions.png").is_file()
+    digests = {
+        store.load(tmp_path / f"ablations/fcn32s_sample_patches_{percent}/weights.pth").sha256
+        for percent in (100, 50, 25)
+    }
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("percent", [50, 25])
+def test_sampled_patches_train_at_full_size_and_on_the_sample(trained, drawn, tiny, tmp_path, percent):
+    """As the experiment on VOC stands, but for its width; and as `reproduce voc2011_ablations --sample` runs it."""
+    start = [trained / "sample/classifier_vgg16/weights.pth"]
+    for name in (
+        f"voc2011_ablations/fcn32s_vgg16_patches_{percent}",
+        f"sample/voc2011_ablations/fcn32s_vgg16_patches_{percent}",
+    ):
+        options = tiny | {
+            "train_cfg.max_iters": 2 * 100 // percent,
+            "train_dataloader.num_workers": 0,
+            "train_dataloader.persistent_workers": False,
+        }
+        path = train(experiments.get(name), work_dirs=tmp_path, data_root=drawn, start=start, options=options)
+        assert store.load(path).tensors["decode_head.score_fr.weight"].any(), "it has learned something"

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from repro import experiments
+from repro.data import nyudv2
+from repro.errors import UserError
+from repro.prepare import obtain_any
 from repro.provision import missing_classifiers, prepare_all
 from repro.reproduce import with_starts
 
@@ -33,6 +36,27 @@ def test_without_data_and_network_one_line_says_what_is_wanted(command, tmp_path
     assert not (tmp_path / "runs").exists() and not (tmp_path / "data" / group).exists()
 
 
+@pytest.mark.parametrize(
+    ("at_hand", "first"),
+    [
+        ([], "nyud.tar.gz"),
+        (["splits.mat"], "nyu_depth_v2_labeled.mat"),
+        (["splits.mat", "classMapping40.mat"], "nyu_depth_v2_labeled.mat"),
+    ],
+)
+def test_the_form_that_lacks_the_least_is_tried_first(tmp_path, at_hand, first):
+    """Of NYUDv2's two forms one is a single file: one of the other's three is more than nothing of it."""
+    folder = tmp_path / "data/archives"
+    folder.mkdir(parents=True)
+    for name in at_hand:
+        (folder / name).touch()
+    with pytest.raises(UserError) as caught:
+        obtain_any(nyudv2.SOURCES, (), verify=False)
+    assert first in str(caught.value).split("or instead")[0]
+    (folder / "nyud.tar.gz").touch()
+    assert list(obtain_any(nyudv2.SOURCES, (), verify=False)) == ["nyud.tar.gz"], "all of one form is best"
+
+
 def test_with_weights_the_archives_alone_are_wanted(command, tmp_path):
     folder = tmp_path / "data/weights/ilsvrc"
     folder.mkdir(parents=True)
@@ -60,9 +84,10 @@ def test_what_other_groups_have_to_train_first_comes_first(tmp_path):
     controls = experiments.chain("ablations")
     names = [stage.name for stage in with_starts(controls, tmp_path)]
     assert names[:2] == ["sample/classifier_vgg16", "sample/fcn32s_vgg16"] and len(names) == len(controls) + 2
-    done = tmp_path / "sample/fcn32s_vgg16/weights.pth"
-    done.parent.mkdir(parents=True)
-    done.touch()
+    for stage in names[:2]:
+        done = tmp_path / stage / "weights.pth"
+        done.parent.mkdir(parents=True)
+        done.touch()
     assert with_starts(controls, tmp_path) == controls
 
 

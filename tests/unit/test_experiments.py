@@ -54,8 +54,8 @@ def test_every_claim_is_printed_somewhere_and_answered_once():
 def test_every_parent_exists_and_is_of_the_same_recipe_and_net():
     for card in CARDS.values():
         for name in card.starts_from:
-            if name.startswith("ilsvrc/"):
-                assert name in experiments.CLASSIFIERS
+            if experiments.is_ilsvrc(name):
+                assert name in experiments.STAND_INS
                 continue
             parent = CARDS[name]
             assert parent.recipe == card.recipe
@@ -109,11 +109,17 @@ CVPR = {  # rate, training images
     "voc2011/fcn32s_googlenet_voc_cvpr": (5e-5, 1112),
 }
 ALEXNETS = ("voc2011/fcn32s_alexnet", "torchvision/fcn32s_alexnet")
+PATCHES = {  # those of Figure 5: the experiment on whole images, the share of cells that is kept
+    "voc2011_ablations/fcn32s_vgg16_patches_50": ("voc2011/fcn32s_vgg16_cvpr", 0.5),
+    "voc2011_ablations/fcn32s_vgg16_patches_25": ("voc2011/fcn32s_vgg16_cvpr", 0.25),
+    "ablations/fcn32s_sample_patches_50": ("ablations/fcn32s_sample_patches_100", 0.5),
+    "ablations/fcn32s_sample_patches_25": ("ablations/fcn32s_sample_patches_100", 0.25),
+}
 
 
 def test_the_tables_above_leave_no_experiment_out():
     published = {name for name, card in CARDS.items() if card.recipe != "sample"}
-    assert published == {*RELEASE, *CVPR, *ALEXNETS}
+    assert published == {*RELEASE, *CVPR, *ALEXNETS, *(name for name in PATCHES if name.startswith("voc2011"))}
 
 
 @pytest.mark.parametrize(("name", "rate", "iterations"), [(name, *row) for name, row in RELEASE.items()])
@@ -156,6 +162,17 @@ def test_alexnets_released_recipe_is_its_own(configs, name):
     assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (1e-4, 0.9, 5e-4)
     assert config.optim_wrapper.accumulative_counts == 20 and config.train_cfg.max_iters == 20 * 100_000
     assert config.model.decode_head.loss.reduction == "mean"
+
+
+@pytest.mark.parametrize(("name", "whole", "sampled"), [(name, *row) for name, row in PATCHES.items()])
+def test_patches_take_as_many_more_images_an_update(configs, name, whole, sampled):
+    """And differ in nothing else: the same start, rate, data and number of images in all."""
+    one, two = configs[whole].to_dict(), configs[name].to_dict()
+    assert CARDS[name].starts_from == CARDS[whole].starts_from and not CARDS[name].claims
+    assert two["model"]["decode_head"]["loss"].pop("sampled") == sampled
+    images = two["optim_wrapper"].pop("accumulative_counts"), one["optim_wrapper"].pop("accumulative_counts", 1)
+    assert images[0] * sampled == images[1]
+    assert {key for key in one | two if one.get(key) != two.get(key)} <= {"experiment"}
 
 
 @pytest.mark.parametrize("name", [*VOC, *(name for name in CARDS if name.startswith("torchvision/"))])
@@ -286,9 +303,13 @@ def test_any_experiment_runs_on_the_sample():
         ]
         for head in heads(drawn).values():
             assert head.loss.reduction == "mean"
-        assert drawn.train_cfg.max_iters <= 1000 and drawn.optim_wrapper.accumulative_counts == 1
+        whole = all(head.loss.get("sampled", 1) == 1 for head in heads(drawn).values())
+        assert drawn.train_cfg.max_iters <= 1000
+        assert drawn.optim_wrapper.accumulative_counts == (1 if whole else 1 / drawn.model.decode_head.loss.sampled)
         assert {part.dataset.data_root for part in (drawn.train_dataloader, drawn.test_dataloader)} == {
-            "data/sample" if card.group in ("voc2011", "torchvision") else f"data/sample_{card.group}"
+            "data/sample"
+            if card.group in ("voc2011", "voc2011_ablations", "torchvision")
+            else f"data/sample_{card.group}"
         }
         assert config_sha256(drawn) != config_sha256(config)
 
