@@ -13,12 +13,11 @@ from repro.data.splits import content_sha256, ids_sha256
 from repro.errors import UserError
 from repro.experiments import Experiment
 from repro.guard import is_genuine
+from repro.label_sets import label_set
 from repro.runner import build_runner
 from repro.settings import config_sha256, dataset_name, load_config
 from repro.train import WEIGHTS, bare_model, device_of
 from repro.weights import store
-
-CLASSES = {"semantic": "classes", "geometric": "geometric_classes"}  # where a dataset names a head's classes
 
 
 def evaluate(
@@ -52,7 +51,7 @@ def evaluate(
         return None
     metric: ConfusionMatrix = runner.test_evaluator.metrics[0]
     dataset = runner.test_dataloader.dataset
-    items = [dataset.get_data_info(index) for index in range(len(dataset))]
+    items = dataset.items()
     training = {"iterations": None, "seed": None} | scored.training
     record = records.Record(
         experiment=experiment.name,
@@ -65,7 +64,7 @@ def evaluate(
             ids_sha256=ids_sha256(item["img_id"] for item in items),
             content_sha256=content_sha256(items),
             frame="x".join(map(str, frame)) if (frame := dataset.frame_size) else None,
-            classes={name: list(dataset.metainfo[CLASSES[name]]) for name in metric.confusions},
+            classes={name: label_set(dataset.metainfo, name)[0] for name in metric.confusions},
         ),
         confusion={name: confusions.total() for name, confusions in metric.confusions.items()},
         weights=records.Weights(scored.sha256, scored.parent_sha256, scored.experiment),

@@ -1,6 +1,7 @@
 """Refuses to train on images that are scored, and on lists that are not the published ones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from mmengine.config import Config
@@ -27,14 +28,14 @@ def check_training_set(config: Config, own_folder: bool) -> str:
     trained = DATASETS.build(config.train_dataloader.dataset)
     if own_folder:
         check_published(trained)
-    items = trained.load_data_list()
+    items, digest_of = trained.items(), cache(sha256)  # an image may be hashed for its twin and for the content
     if config.get("val_dataloader"):
         validated = DATASETS.build({**config.val_dataloader.dataset, "lazy_init": True})
         if own_folder:
             check_published(validated)
         check_disjoint((item["img_id"] for item in items), read_ids(validated.ann_file))
-        _refuse_same_images(items, validated.load_data_list())
-    return content_sha256(items)
+        _refuse_same_images(items, validated.load_data_list(), digest_of)
+    return content_sha256(items, digest_of)
 
 
 def check_published(dataset: ListedDataset) -> None:
@@ -55,11 +56,11 @@ def is_genuine(config: Config) -> bool:
     return all(is_published(Path(loader.dataset.data_root)) for loader in loaders)
 
 
-def _refuse_same_images(trained: Iterable[dict], validated: Iterable[dict]) -> None:
+def _refuse_same_images(trained: Iterable[dict], validated: Iterable[dict], digest_of: Callable[[str], str]) -> None:
     """Two ids may stand for one photograph."""
-    known = {sha256(item["img_path"]): item["img_id"] for item in trained}
+    known = {digest_of(item["img_path"]): item["img_id"] for item in trained}
     twins = [
-        f"{item['img_id']} is {known[digest]}" for item in validated if (digest := sha256(item["img_path"])) in known
+        f"{item['img_id']} is {known[digest]}" for item in validated if (digest := digest_of(item["img_path"])) in known
     ]
     if twins:
         raise UserError(

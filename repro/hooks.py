@@ -1,4 +1,4 @@
-"""What this suite adds to mmengine's loops: a check of the loss, a memory layout, and a bar with the time left."""
+"""What this suite adds to mmengine's loops: a check of the loss, a memory layout, a clock, and a bar."""
 
 import sys
 import time
@@ -46,6 +46,33 @@ class ChannelsLast(Hook):
     def before_run(self, runner: Runner) -> None:
         """Convert the model; its maps follow its weights."""
         runner.model.to(memory_format=torch.channels_last)
+
+
+class TrainingTime(Hook):
+    """The seconds that went into weights: of this run, and of those that it goes on from, up to their checkpoints.
+
+    Validations and the writing of checkpoints count. What a run did after its last checkpoint went into nothing.
+    """
+
+    def __init__(self) -> None:
+        self.before: float | None = 0.0
+        self.started = 0.0
+
+    @property
+    def seconds(self) -> float | None:
+        """So far; None where an earlier run did not count its own."""
+        return None if self.before is None else self.before + time.monotonic() - self.started
+
+    def before_train(self, runner: Runner) -> None:
+        self.started = time.monotonic()
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the seconds up to here."""
+        checkpoint["seconds"] = self.seconds
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Go on counting from the checkpoint's."""
+        self.before = checkpoint.pop("seconds", None)
 
 
 @HOOKS.register_module()

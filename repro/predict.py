@@ -21,6 +21,7 @@ from repro.data.modalities import LoadHHA, StackDepth, StackHHA
 from repro.errors import UserError
 from repro.experiments import Experiment
 from repro.files import atomic
+from repro.label_sets import HEADS, label_set
 from repro.models.segmentor import FCN, PREDICTIONS
 from repro.report import figures
 from repro.runner import use_ieee_fp32
@@ -153,14 +154,12 @@ def predict(
     return written
 
 
-def label_sets(config: Config) -> dict[str, tuple[list[str], list[list[int]]]]:
+def label_sets(config: Config) -> dict[str, tuple[list[str], Sequence[Sequence[int]]]]:
     """Classes and palette of each label set that a net scores, by its head."""
-    meta = config.train_dataloader.dataset.type.METAINFO
-    heads = {"semantic": ("decode_head", "classes", "palette")}
-    heads["geometric"] = ("geometric_head", "geometric_classes", "geometric_palette")
+    metainfo = config.train_dataloader.dataset.type.METAINFO
     return {
-        head: (list(meta[classes]), meta[palette])
-        for head, (part, classes, palette) in heads.items()
+        head: label_set(metainfo, head)
+        for head, part in HEADS.items()
         if config.model.get(part) or (head == "semantic" and "num_classes" in config.model)
     }
 

@@ -165,9 +165,8 @@ def obtain_any(forms: Sequence[tuple[Archive, ...]], given: Sequence[Path], *, v
     """
     names = {path.name for path in given}
     fitting = [form for form in forms if names <= {archive.name for archive in form}] or list(forms[:1])
-    lacking = {form: len(wanted(form, archives_folder(), given)) for form in fitting}
     failures = []
-    for form in sorted(fitting, key=lambda form: lacking[form] if lacking[form] < len(form) else len(form) + 1):
+    for form in sorted(fitting, key=lambda form: len(wanted(form, archives_folder(), given)) / len(form)):
         try:
             return obtain(form, archives_folder(), given, verify=verify)
         except UserError as error:

@@ -3,11 +3,10 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from repro import experiments
 from repro.data import prepared
 from repro.data.download import Archive, wanted
 from repro.errors import UserError
-from repro.experiments import Experiment, data_folder
+from repro.experiments import Experiment, data_folder, is_ilsvrc
 from repro.prepare import (
     WRITERS,
     archives_folder,
@@ -88,7 +87,7 @@ def is_there(folder: Path) -> bool:
 def missing_classifiers(stages: Sequence[Experiment], work_dirs: Path) -> list[Path]:
     """The ILSVRC classifiers' files that stages still have to start from and that are not there."""
     waiting = [stage for stage in stages if not weights_file(stage.name, work_dirs).is_file()]
-    names = sorted({name for stage in waiting for name in stage.starts_from if name in experiments.CLASSIFIERS})
+    names = sorted({name for stage in waiting for name in stage.starts_from if is_ilsvrc(name)})
     return [path for path in (weights_file(name, work_dirs) for name in names) if not path.is_file()]
 
 

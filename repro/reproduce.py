@@ -16,6 +16,7 @@ from repro.errors import UserError
 from repro.evaluate import evaluate, is_faithful
 from repro.experiments import Experiment
 from repro.files import atomic
+from repro.label_sets import label_set
 from repro.models.segmentor import PREDICTIONS, TRUTHS
 from repro.predict import label_item, load
 from repro.prepare import WRITERS
@@ -85,7 +86,7 @@ def reproduce(
     pictures = draw_grids(list(scored), known, folder, work_dirs=work_dirs, data_root=data_root)
     made = f"records: {work_dirs / 'records'}   pictures: {', '.join(map(str, pictures))}"
     if group in LAYOUTS:
-        text = render.render(group, records_folders=[work_dirs / "records"], sample=sample)
+        text = render.render(f"sample_{group}" if sample else group, [work_dirs / "records"])
         with atomic(folder / "table.md") as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(text)
@@ -99,7 +100,7 @@ def with_starts(members: Sequence[Experiment], work_dirs: Path) -> list[Experime
 
     def add(experiment: Experiment) -> None:
         for name in experiment.starts_from:
-            outside = not name.startswith("ilsvrc/") and name not in {member.name for member in members}
+            outside = not experiments.is_ilsvrc(name) and name not in {member.name for member in members}
             if outside and not weights_file(name, work_dirs).is_file():
                 add(experiments.get(name))
         if experiment not in stages:
@@ -132,7 +133,7 @@ def earlier_record(
 ) -> records.Record | None:
     """The record that scored these very weights in this very way, and counts for what it would count now."""
     dataset = DATASETS.build(config.test_dataloader.dataset)
-    content = content_sha256(dataset.get_data_info(index) for index in range(len(dataset)))
+    content = content_sha256(dataset.items())
     scored = store.load(weights)
     recipe = experiment.recipe if is_faithful(experiment, scored, config, data_root) else "changed"
     sought = (experiment.name, recipe, scored.sha256, config_sha256(config), content)
@@ -159,17 +160,15 @@ def draw_grids(
         options: what each experiment was trained with, by its name.
     """
     shown = [experiment for experiment in scored if experiment.path.stem in COLUMNS] or list(scored)
-    config = load_config(shown[0], options[shown[0].name], data_root=data_root)
-    dataset = DATASETS.build(config.test_dataloader.dataset)
-    indices = [int(index) for index in np.linspace(0, len(dataset) - 1, PICTURES)]
-    images = [read_image(dataset.get_data_info(index)["img_path"])[..., ::-1] for index in indices]
+    configs = [load_config(experiment, options[experiment.name], data_root=data_root) for experiment in shown]
+    datasets = [DATASETS.build(config.test_dataloader.dataset) for config in configs]
+    indices = [int(index) for index in np.linspace(0, len(datasets[0]) - 1, PICTURES)]
+    images = [read_image(datasets[0].get_data_info(index)["img_path"])[..., ::-1] for index in indices]
     predicted: dict[str, list[tuple[str, list[np.ndarray]]]] = {}  # label set -> title and labels of each net
     truths: dict[str, list[np.ndarray]] = {}
-    for experiment in shown:  # one net in memory at a time
-        config = load_config(experiment, options[experiment.name], data_root=data_root)
-        own = DATASETS.build(config.test_dataloader.dataset)
+    for experiment, dataset in zip(shown, datasets, strict=True):  # one net in memory at a time
         net = load(experiment, work_dirs / experiment.name / WEIGHTS, options[experiment.name])
-        samples = [label_item(net, own[index]) for index in indices]
+        samples = [label_item(net, dataset[index]) for index in indices]
         for head in net.heads:
             labels = [sample.get(PREDICTIONS[head]).data[0].cpu().numpy() for sample in samples]
             predicted.setdefault(head, []).append((experiment.path.stem, labels))
@@ -177,7 +176,7 @@ def draw_grids(
     paths = []
     for head, nets in predicted.items():
         paths.append(folder / ("predictions.png" if head == "semantic" else f"predictions_{head}.png"))
-        palette = dataset.metainfo["palette" if head == "semantic" else f"{head}_palette"]
+        _, palette = label_set(datasets[0].metainfo, head)
         columns = [images, truths[head], *(labels for _, labels in nets)]
         titles = ["image", "truth", *(title for title, _ in nets)]
         figures.grid(list(zip(*columns, strict=True)), paths[-1], palette=palette, titles=titles)

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from repro import provenance
 from repro.errors import UserError
-from repro.experiments import CLASSIFIERS, Experiment, data_folder
+from repro.experiments import Experiment, data_folder, is_ilsvrc
 from repro.files import atomic
 from repro.guard import check_training_set, is_genuine
+from repro.hooks import TrainingTime
 from repro.models.classifier import Classifier
 from repro.models.fusion import adapt
 from repro.resume import RESUME
@@ -75,7 +76,8 @@ def train(
     if target.is_file():
         return target
 
-    runner = build_runner(config, experiment, work_dir, launcher, "train")
+    runner, clock = build_runner(config, experiment, work_dir, launcher, "train"), TrainingTime()
+    runner.register_hook(clock)
     if checkpoints:
         # `resume:` is read by our own reader; `resume=True` in the config would let mmengine unpickle the file
         runner._resume, runner._load_from = True, f"{RESUME}{checkpoints[-1]}"
@@ -87,9 +89,14 @@ def train(
         with atomic(work_dir / STAGE) as temporary:
             temporary.write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
     runner.train()
+    seconds = clock.seconds
     if is_main_process():
         model = bare_model(runner)
-        measured = {"iterations": runner.max_iters, "provenance": provenance.collect(stage["seed"], device_of(model))}
+        measured = {
+            "iterations": runner.max_iters,
+            "seconds": seconds,
+            "provenance": provenance.collect(stage["seed"], device_of(model)),
+        }
         weights = store.Weights(
             tensors=_tensors(model, config),
             experiment=experiment.name,
@@ -117,7 +124,7 @@ def follows_card(experiment: Experiment, digest: str, parents: Sequence[store.We
         and tuple(parent.experiment for parent in parents) == experiment.starts_from
         and all(parent.faithful for parent in parents)
         # what goes on from a net that others trained was not trained here, but from a classifier all begin
-        and not any(parent.released and parent.experiment not in CLASSIFIERS for parent in parents)
+        and not any(parent.released and not is_ilsvrc(parent.experiment) for parent in parents)
     )
 
 
@@ -131,8 +138,7 @@ def parent_weights(experiment: Experiment, work_dirs: Path) -> list[Path]:
     for parent in experiment.starts_from:
         path = weights_file(parent, work_dirs)
         if not path.is_file():
-            outside = parent.startswith("ilsvrc/")
-            remedy = f"run `repro {f'prepare weights {path.stem}' if outside else f'train {parent}'}` first"
+            remedy = f"run `repro {f'prepare weights {path.stem}' if is_ilsvrc(parent) else f'train {parent}'}` first"
             raise UserError(
                 f"{experiment.name} starts from {parent}, but there is no {path}: {remedy}, or name a file with --start"
             )
@@ -142,7 +148,7 @@ def parent_weights(experiment: Experiment, work_dirs: Path) -> list[Path]:
 
 def weights_file(name: str, work_dirs: Path) -> Path:
     """Where the weights of an experiment, or of an ILSVRC classifier, are expected."""
-    return data_folder() / "weights" / f"{name}.pth" if name.startswith("ilsvrc/") else work_dirs / name / WEIGHTS
+    return data_folder() / "weights" / f"{name}.pth" if is_ilsvrc(name) else work_dirs / name / WEIGHTS
 
 
 def find_checkpoints(work_dir: Path) -> list[Path]:

@@ -21,9 +21,8 @@ from repro.predict import label_item, load
 from repro.prepare import archives_folder
 from repro.pretrained import archive
 from repro.provision import prepare_all
-from repro.report import markdown
+from repro.report import markdown, scores
 from repro.report.claims import read_claims
-from repro.report.frame import build
 from repro.report.layouts import LAYOUTS
 from repro.reproduce import earlier_record
 from repro.settings import load_config
@@ -141,10 +140,12 @@ def table(scored: Sequence[records.Record]) -> str:
     blocks = [
         replace(block, rows=tuple(row for row in block.rows if row.experiment in names))
         for block in layout.blocks
-        if block.recipe == "release"
+        if block.recipe == "release" and block.shape == "claims"
     ]
-    shown = replace(layout, summary="The released nets", command="tox -e verify-release", blocks=tuple(blocks))
-    return markdown.page(build(shown, read_claims(), scored))
+    shown = replace(
+        layout, summary="The released nets", command="tox -e verify-release", blocks=tuple(blocks), ranks=()
+    )
+    return markdown.page(scores.document(shown, read_claims(), scored))
 
 
 def _what_next(scored: Sequence[records.Record], work_dirs: Path) -> str:
@@ -164,7 +165,7 @@ def _get(name: str) -> Experiment:
 def _refuse_unknown(given: Sequence[Path]) -> None:
     """Refuse files that nothing here asks for, and those that are not there, before anything is downloaded."""
     nets = [archive(RELEASED[name], name) for name in NETS]
-    known = {archive.name: None for archives in (nets, *voc2011.SOURCES) for archive in archives}
+    known = {each.name: None for archives in (nets, *voc2011.SOURCES) for each in archives}
     for path in given:
         if path.name not in known:
             raise UserError(f"{path} is none of the files wanted: {', '.join(known)}; rename it if it is one")

@@ -22,7 +22,9 @@ def prepare(
     name: Annotated[str, typer.Argument(help="voc2011, nyudv2, siftflow, pascal_context, camvid, sample, or weights")],
     nets: Annotated[
         list[str] | None,
-        typer.Argument(help="weights: by default vgg16 caffenet googlenet; or others"),
+        typer.Argument(
+            help="weights: by default vgg16 caffenet googlenet; or others, or experiments that were released"
+        ),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="where to put it; by default data/NAME")] = None,
     archive: Archives = None,
@@ -37,7 +39,7 @@ def prepare(
 ) -> None:
     """Prepare a dataset: from archives at hand or downloaded, or drawn; `sample` is `--sample voc2011`.
 
-    Or `weights`: the ImageNet classifiers that experiments start from.
+    Or `weights`: the ImageNet classifiers that experiments start from, or the nets that the authors released.
     """
     if name == "weights":
         from repro.pretrained import PAPERS, prepare_weights

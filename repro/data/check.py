@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from repro.data.images import read_image, read_label
+from repro.data.images import read_depth, read_hha, read_image, read_label, size_fault
 from repro.data.listed import WHAT, ListedDataset
-from repro.data.modalities import read_depth, read_hha
 from repro.data.prepared import is_published
 from repro.data.splits import check_split, name_some, read_ids
 from repro.errors import UserError
@@ -125,11 +124,7 @@ def _items(dataset: type[ListedDataset], root: Path, name: str, ids: Iterable[st
     loader = dataset(
         str(dataset.LISTS / f"{name}.txt"), data_root=str(root), lazy_init=True, **dataset.CHECKED.get(name, {})
     )
-    folders = {kind: Path(folder) for kind, folder in loader.data_prefix.items()}
-    return {
-        image_id: {kind: str(folder / f"{image_id}{loader.suffixes[kind]}") for kind, folder in folders.items()}
-        for image_id in ids
-    }
+    return {image_id: loader.paths(image_id) for image_id in ids}
 
 
 def _decode_all(dataset: type[ListedDataset], items: Iterable[Item], report: Report) -> dict[str, Decoded]:
@@ -198,8 +193,5 @@ def _compare_sizes(items: Iterable[Item], decoded: Mapping[str, Decoded], report
     pairs = {(item["img_path"], kind, path): None for item in items for kind, path in item.items()}
     for image, kind, path in pairs:
         size, expected = decoded[path].size, decoded[image].size
-        if size and expected and size != expected:
-            report.faults.append(
-                f"{WHAT[kind]} {path} is {size[1]}x{size[0]} pixels, its image {image} {expected[1]}x{expected[0]}; "
-                "replace the one that is wrong, or take both out of the list"
-            )
+        if size and expected and (fault := size_fault(WHAT[kind], path, size, image, expected)):
+            report.faults.append(fault)

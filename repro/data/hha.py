@@ -35,7 +35,7 @@ from PIL import Image
 from scipy.ndimage import correlate1d, distance_transform_edt
 
 from repro.data.assemble import progress
-from repro.data.images import decode
+from repro.data.images import read_depth
 from repro.errors import UserError
 from repro.files import atomic
 
@@ -192,12 +192,10 @@ def write_hha(jobs: Sequence[tuple[Path, Path]], camera: Intrinsics, workers: in
 
 
 def _write_one(depth_path: Path, hha_path: Path, camera: Intrinsics) -> None:
-    depth = decode(depth_path, "depth image")
-    if depth.ndim != 2 or depth.dtype != np.uint16:
-        raise UserError(f"depth image {depth_path} is no 16-bit grey PNG of millimetres; convert it")
+    depth = read_depth(depth_path)
     try:
         hha = encode_hha(depth / 1000, camera)
     except UserError as error:
-        raise UserError(f"depth image {depth_path}: {error}") from error
+        raise UserError(f"depth map {depth_path}: {error}") from error
     with atomic(hha_path) as temporary:
         Image.fromarray(hha).save(temporary)

@@ -1,7 +1,7 @@
-"""Images, label maps and depth maps as files: decoded exactly as stored, refused where broken."""
+"""Images, label maps, depth maps and HHA images as files: decoded exactly as stored, refused where broken."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,30 @@ def read_label(path: Path | str, num_classes: int) -> np.ndarray:
     return label.astype(np.uint8)
 
 
+def read_depth(path: Path | str) -> np.ndarray:
+    """A depth map as (H, W) uint16 millimetres, 0 = unknown.
+
+    Raises:
+        UserError: the file is missing, truncated or no 16-bit grey PNG.
+    """
+    depth = decode(path, "depth map")
+    if depth.ndim != 2 or depth.dtype != np.uint16:
+        raise UserError(f"depth map {path} is no 16-bit grey PNG of millimetres; convert it, or prepare the data again")
+    return depth
+
+
+def read_hha(path: Path | str) -> np.ndarray:
+    """An HHA image as (H, W, 3) uint8: disparity, height, angle, in the PNG's own order.
+
+    Raises:
+        UserError: the file is missing, truncated or not of three 8-bit channels.
+    """
+    hha = decode(path, "HHA image")
+    if hha.ndim != 3 or hha.shape[2] != 3:
+        raise UserError(f"HHA image {path} has not three channels; delete it and prepare the data again")
+    return hha
+
+
 def check_ids(label: np.ndarray, num_classes: int, path: Path | str) -> None:
     """Raise a UserError that names `path` and the ids in `label` outside 0..num_classes-1 and 255."""
     counted = label.dtype == np.uint8  # the common case, ten times faster than sorting
@@ -51,6 +75,19 @@ def check_ids(label: np.ndarray, num_classes: int, path: Path | str) -> None:
             f"label {path} holds class ids {names}; only 0 to {num_classes - 1} and {VOID} (void) are known: "
             "correct the file, or take it out of the list"
         )
+
+
+def size_fault(
+    what: str, path: Path | str, shape: Sequence[int], image_path: Path | str, image_shape: Sequence[int]
+) -> str:
+    """What is wrong with a file of shape (H, W, ...) that belongs to an image of another size; "" where nothing is."""
+    (height, width), (image_height, image_width) = shape[:2], image_shape[:2]
+    if (height, width) == (image_height, image_width):
+        return ""
+    return (
+        f"{what} {path} is {width}x{height} pixels, its image {image_path} {image_width}x{image_height}; "
+        "replace the one that is wrong, or take both out of the list"
+    )
 
 
 def write_label(path: Path, label: np.ndarray) -> None:

@@ -61,6 +61,17 @@ class ListedDataset(BaseSegDataset):
         """(H, W) of the images of a dataset that is published in frames of several sizes; None for all others."""
         return None
 
+    def paths(self, image_id: str) -> dict[str, str]:
+        """The path of each kind of file of an image, whether it is there or not."""
+        return {
+            kind: os.path.join(folder, image_id + self.suffixes[kind])  # noqa: PTH118
+            for kind, folder in self.data_prefix.items()
+        }
+
+    def items(self) -> list[dict]:
+        """What is known of every item without reading its files."""
+        return [self.get_data_info(index) for index in range(len(self))]
+
     def load_data_list(self) -> list[dict]:
         """One item an id, in the list's order."""
         if self.data_root and not Path(self.data_root).is_dir():
@@ -69,12 +80,8 @@ class ListedDataset(BaseSegDataset):
                 "another with --data"
             )
         shared = {"label_map": self.label_map, "reduce_zero_label": self.reduce_zero_label}
-        items = []
-        for image_id in read_ids(self.ann_file):
-            item = {"img_id": image_id, "seg_fields": [], **shared}
-            for kind, folder in self.data_prefix.items():
-                item[kind] = os.path.join(folder, image_id + self.suffixes[kind])  # noqa: PTH118
-            items.append(item)
+        ids = read_ids(self.ann_file)
+        items = [{"img_id": image_id, "seg_fields": [], **shared, **self.paths(image_id)} for image_id in ids]
         for kind in self.data_prefix:
             missing = [item for item in items if not Path(item[kind]).is_file()]
             if missing:

@@ -1,14 +1,11 @@
 """What depth adds to a pipeline: HHA instead of the image, log depth or HHA stacked onto it."""
 
-from pathlib import Path
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from repro.data.images import decode
+from repro.data.images import read_depth, read_hha
 from repro.data.transforms import check_size
-from repro.errors import UserError
 
 MEAN_LOG_DEPTH = 7.844  # of NYUDv2, depth in millimetres: what the released net subtracts
 
@@ -60,27 +57,3 @@ class StackHHA(BaseTransform):
         hha = read_hha(results["hha_path"])
         check_size("HHA image", results["hha_path"], hha, results)
         return results | {"img": np.dstack([results["img"], hha])}
-
-
-def read_depth(path: Path | str) -> np.ndarray:
-    """A depth map as (H, W) uint16 millimetres, 0 = unknown.
-
-    Raises:
-        UserError: the file is missing, truncated or no 16-bit grey PNG.
-    """
-    depth = decode(path, "depth map")
-    if depth.ndim != 2 or depth.dtype != np.uint16:
-        raise UserError(f"depth map {path} is no 16-bit grey PNG of millimetres; convert it, or prepare the data again")
-    return depth
-
-
-def read_hha(path: Path | str) -> np.ndarray:
-    """An HHA image as (H, W, 3) uint8: disparity, height, angle, in the PNG's own order.
-
-    Raises:
-        UserError: the file is missing, truncated or not of three 8-bit channels.
-    """
-    hha = decode(path, "HHA image")
-    if hha.ndim != 3 or hha.shape[2] != 3:
-        raise UserError(f"HHA image {path} has not three channels; delete it and prepare the data again")
-    return hha

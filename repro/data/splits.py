@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,17 +57,18 @@ def ids_sha256(ids: Iterable[str]) -> str:
     return hashlib.sha256("".join(f"{image_id}\n" for image_id in sorted(ids)).encode()).hexdigest()
 
 
-def content_sha256(items: Iterable[Mapping[str, str]]) -> str:
+def content_sha256(items: Iterable[Mapping[str, str]], digest_of: Callable[[str], str] = file_sha256) -> str:
     """SHA-256, in hex, of a split's ids, images and labels, byte by byte, whatever their order.
 
     Args:
         items: with `img_id` and the paths of the item's files, under keys that end in `_path`; of several items of one
             image one counts.
+        digest_of: gives a file's SHA-256, for a caller that has hashed some already.
     """
     files = {item["img_id"]: [item[key] for key in sorted(item) if key.endswith("_path")] for item in items}
     digest = hashlib.sha256()
     for image_id in sorted(files):
-        hashes = [file_sha256(path) for path in files[image_id]]
+        hashes = [digest_of(path) for path in files[image_id]]
         digest.update(f"{image_id} {' '.join(hashes)}\n".encode())
     return digest.hexdigest()
 

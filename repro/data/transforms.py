@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
 from mmseg.registry import TRANSFORMS
 
-from repro.data.images import read_image, read_label
+from repro.data.images import read_image, read_label, size_fault
 from repro.errors import UserError
 from repro.stack import PackSegInputs
 
@@ -81,9 +81,5 @@ class PackInputs(PackSegInputs):
 
 def check_size(what: str, path: Path | str, pixels: np.ndarray, results: dict) -> None:
     """Raise a UserError if a file that belongs to an image has another height or width."""
-    if pixels.shape[:2] != tuple(results["img_shape"]):
-        sizes = ["x".join(map(str, shape[1::-1])) for shape in (pixels.shape, results["img_shape"])]
-        raise UserError(
-            f"{what} {path} is {sizes[0]} pixels, its image {results['img_path']} {sizes[1]}; "
-            "replace the one that is wrong, or take both out of the list"
-        )
+    if fault := size_fault(what, path, pixels.shape, results["img_path"], results["img_shape"]):
+        raise UserError(fault)

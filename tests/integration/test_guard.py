@@ -1,17 +1,20 @@
 """Training refuses images that are scored, under whatever name, and lists that are not the published ones."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repro import experiments
+from repro.data.images import read_label
 from repro.data.prepared import Prepared, is_published, write
 from repro.data.sample.folder import MANIFEST
 from repro.data.splits import Split, ids_sha256, read_ids
 from repro.data.voc2011 import LISTS, VOC2011
 from repro.errors import UserError
+from repro.files import sha256
 from repro.guard import check_training_set, is_genuine
 from repro.settings import load_config
 
@@ -36,6 +39,23 @@ def test_a_clean_folder_passes_and_its_hash_tells_its_content(folder):
     label = folder / "SegmentationClassSBD" / f"{first}.png"
     shutil.copyfile(folder / "SegmentationClassSBD" / f"{read_ids(folder / LISTS / 'sbd_train.txt')[1]}.png", label)
     assert check(folder) != before
+
+
+def test_every_file_is_hashed_and_every_label_read_once(folder, monkeypatch):
+    """Of the classifier's set too, which reads all labels to find its objects, several in an image."""
+    hashed: Counter[str] = Counter()
+    read: Counter[str] = Counter()
+    monkeypatch.setattr("repro.guard.sha256", lambda path: hashed.update([path]) or sha256(path))
+    monkeypatch.setattr(
+        "repro.data.crops.read_label", lambda path, *rest: read.update([path]) or read_label(path, *rest)
+    )
+    config = load_config(experiments.get("sample/classifier_vgg16"), data_root=folder)
+    config.val_dataloader = load_config(NET, data_root=folder).val_dataloader
+    check_training_set(config, own_folder=False)
+    ids = read_ids(folder / LISTS / "sbd_train.txt")
+    images = [str(folder / "JPEGImages" / f"{image_id}.jpg") for image_id in ids]
+    assert set(images) <= set(hashed) and len(read) == len(ids)
+    assert max(hashed.values()) == max(read.values()) == 1
 
 
 def test_an_id_in_both_lists_is_refused(folder):

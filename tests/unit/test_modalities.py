@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from repro.data.modalities import MEAN_LOG_DEPTH, LoadHHA, StackDepth, StackHHA, read_depth
+from repro.data.images import read_depth
+from repro.data.modalities import MEAN_LOG_DEPTH, LoadHHA, StackDepth, StackHHA
 from repro.data.nyudv2 import WITH_DEPTH, NYUDv2
 from repro.data.transforms import LoadImage, LoadLabel, PackInputs
 from repro.errors import UserError

@@ -1,12 +1,12 @@
 """PASCAL-Context: the 60 classes and their names in the archive, what `prepare` refuses, and the drawn sample."""
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from preparation import BROKEN_MATS, assert_same_files, pixels, stop_and_go_on
 from scipy.io import loadmat, savemat
 
 from repro.data.pascal_context import CLASSES, PASCALContext, class_table, prepare, read_labels
@@ -43,8 +43,7 @@ def load(root: Path, name: str = "train", **kwargs) -> PASCALContext:
 
 
 def png(root: Path, image_id: str) -> np.ndarray:
-    with Image.open(root / "labels" / f"{image_id}.png") as image:
-        return np.array(image)
+    return pixels(root / "labels" / f"{image_id}.png")
 
 
 def released(path: Path, labels: Path) -> np.ndarray:
@@ -146,23 +145,9 @@ def test_items_load_with_their_labels(sample):
 
 def test_prepare_goes_on_where_it_stopped(official, tmp_path, monkeypatch):
     ids = read_ids(official / "VOCdevkit/VOC2010/ImageSets/Main/train.txt")
-    broken = official / f"trainval/{ids[7]}.mat"
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[:150])
     root = tmp_path / "out"
-    with pytest.raises(UserError, match=f"{broken.name} cannot be read"):
-        prepare(official, root)
-    assert not (root / "lists").exists(), "lists come last"
-    assert not list(root.rglob(".*")), "nothing half-written stays"
-    before = (root / f"labels/{ids[0]}.png").stat().st_mtime_ns
-    broken.write_bytes(whole)
-
-    def no_links(*_):
-        raise OSError("links are not supported here")
-
-    monkeypatch.setattr(os, "link", no_links)
-    prepare(official, root)
-    assert (root / f"labels/{ids[0]}.png").stat().st_mtime_ns == before
+    broken, early = official / f"trainval/{ids[7]}.mat", root / f"labels/{ids[0]}.png"
+    stop_and_go_on(prepare, official, root, broken, early, monkeypatch)
     assert len(load(root)) == 24 and len(load(root, "val")) == 8
 
 
@@ -173,9 +158,7 @@ def holding(*ids: float):
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "truncated"),
-        (lambda path: path.write_bytes(b""), "truncated"),
-        (lambda path: path.write_bytes(b"not a mat file" * 20), "cannot be read"),
+        *BROKEN_MATS,
         (lambda path: savemat(path, {"Labels": np.ones((3, 3))}), "lacks LabelMap"),
         (lambda path: savemat(path, {"LabelMap": "text"}), "no map of class ids"),
         (holding(1, 460, 65535), "class ids 460, 65535,"),
@@ -222,8 +205,7 @@ def test_the_loader_names_a_broken_file(root, damage, named):
 
 def test_sample_has_the_same_bytes_again_and_sizes_vary(sample, tmp_path):
     write_pascal_context(tmp_path / "again", train=24, val=8)
-    files = [path.relative_to(sample) for path in sample.rglob("*") if path.is_file()]
-    assert files and all((tmp_path / "again" / path).read_bytes() == (sample / path).read_bytes() for path in files)
+    assert_same_files(tmp_path / "again", sample)
     maps = [png(sample, path.stem) for path in (sample / "labels").iterdir()]
     assert len({label.shape for label in maps}) > 10
     assert all(150 <= side <= 200 for label in maps for side in label.shape)

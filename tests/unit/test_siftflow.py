@@ -1,12 +1,12 @@
 """SIFT Flow: both label sets, the derived lists, what `prepare` refuses, and the drawn sample."""
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from preparation import BROKEN_MATS, assert_same_files, pixels, stop_and_go_on
 from scipy.io import loadmat, savemat
 
 from repro.data.images import VOID
@@ -53,8 +53,7 @@ def mat(official: Path, kind: str, image_id: str) -> Path:
 
 
 def png(root: Path, kind: str, image_id: str) -> np.ndarray:
-    with Image.open(root / kind / f"{image_id}.png") as image:
-        return np.array(image)
+    return pixels(root / kind / f"{image_id}.png")
 
 
 def released(path: Path) -> np.ndarray:
@@ -152,24 +151,9 @@ def test_a_test_image_without_one_of_its_labels_is_refused(official, tmp_path, k
 
 def test_prepare_goes_on_where_it_stopped(official, tmp_path, monkeypatch):
     ids = sorted(path.stem for path in (official / "Images" / SCENES).iterdir())
-    broken = mat(official, "GeoLabels", ids[5])
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[:150])
     root = tmp_path / "out"
-    with pytest.raises(UserError, match=f"GeoLabels.*{broken.name} cannot be read"):
-        prepare(official, root)
-    assert not (root / "lists").exists(), "lists come last"
-    assert not list(root.rglob(".*")), "nothing half-written stays"
-    early = root / "SemanticLabels" / f"{ids[0]}.png"
-    before = early.stat().st_mtime_ns
-    broken.write_bytes(whole)
-
-    def no_links(*_):
-        raise OSError("links are not supported here")
-
-    monkeypatch.setattr(os, "link", no_links)
-    prepare(official, root)
-    assert early.stat().st_mtime_ns == before
+    broken, early = mat(official, "GeoLabels", ids[5]), root / "SemanticLabels" / f"{ids[0]}.png"
+    stop_and_go_on(prepare, official, root, broken, early, monkeypatch)
     lists = {path.name: path.read_bytes() for path in (root / "lists").iterdir()}
     (root / "GeoLabels" / f"{ids[1]}.png").unlink()
     prepare(official, root)
@@ -198,9 +182,7 @@ def holding(*ids: float):
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "truncated"),
-        (lambda path: path.write_bytes(b""), "truncated"),
-        (lambda path: path.write_bytes(b"not a mat file" * 20), "cannot be read"),
+        *BROKEN_MATS,
         (without_key, "lacks S"),
         (lambda path: savemat(path, {"S": "text"}), "no map of class ids"),
         (lambda path: path.write_bytes(encode_mat(S=np.ones((2, 2, 2)))), "no map of class ids"),
@@ -250,8 +232,7 @@ def test_the_loader_names_a_broken_file(root, damage, named):
 
 def test_sample_has_the_same_bytes_again_and_a_class_that_is_only_trained(sample, tmp_path):
     write_siftflow(tmp_path / "again", train=16, val=6)
-    files = [path.relative_to(sample) for path in sample.rglob("*") if path.is_file()]
-    assert files and all((tmp_path / "again" / path).read_bytes() == (sample / path).read_bytes() for path in files)
+    assert_same_files(tmp_path / "again", sample)
     seen = {}
     for name in ("trainval", "test"):
         maps = [png(sample, "SemanticLabels", image_id) for image_id in read_ids(sample / f"lists/{name}.txt")]

@@ -1,6 +1,5 @@
 """VOC 2011: colours, derived lists, the folder `prepare` makes of the official trees, and what the loader refuses."""
 
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from preparation import BROKEN_MATS, pixels, stop_and_go_on
 from scipy.io import savemat
 
 from repro.data.sample.voc import encode_sbd, write_voc
@@ -124,31 +124,16 @@ def test_every_class_id_survives_mat_to_png(official, tmp_path):
     label = np.arange(21, dtype=np.uint8).repeat(7).reshape(21, 7)
     (sbd / "cls" / f"{first}.mat").write_bytes(encode_sbd(label))
     prepare(voc.parents[1], tmp_path / "out")
-    with Image.open(tmp_path / "out/SegmentationClassSBD" / f"{first}.png") as png:
-        np.testing.assert_array_equal(np.array(png), label)
+    np.testing.assert_array_equal(pixels(tmp_path / "out/SegmentationClassSBD" / f"{first}.png"), label)
 
 
 def test_prepare_goes_on_where_it_stopped_and_copies_where_links_fail(official, tmp_path, monkeypatch):
     voc, sbd = official
-    broken = sbd / "cls" / f"{read_ids(sbd / 'train.txt')[5]}.mat"
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[:150])
-    root = tmp_path / "out"
-    with pytest.raises(UserError, match=f"{broken.name} cannot be read"):
-        prepare(voc.parents[1], root)
-    assert not (root / LISTS).exists(), "lists come last"
-    assert not list(root.rglob(".*")), "nothing half-written stays"
-    early = min((root / "SegmentationClassSBD").iterdir())
-    before = early.stat().st_mtime_ns
-    broken.write_bytes(whole)
-
-    def no_links(*_):
-        raise OSError("links are not supported here")
-
-    monkeypatch.setattr(os, "link", no_links)
+    ids, root = read_ids(sbd / "train.txt"), tmp_path / "out"
+    broken, early = sbd / "cls" / f"{ids[5]}.mat", root / "SegmentationClassSBD" / f"{ids[0]}.png"
+    stop_and_go_on(prepare, voc.parents[1], root, broken, early, monkeypatch)
     shutil.rmtree(root / "JPEGImages")
     prepare(voc.parents[1], root)
-    assert early.stat().st_mtime_ns == before
     assert len(load(root, "seg11valid")) == 6
     photo = next((root / "JPEGImages").iterdir())
     assert photo.read_bytes() == (voc / "JPEGImages" / photo.name).read_bytes()
@@ -169,9 +154,7 @@ def with_stray_id(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "truncated"),
-        (lambda path: path.write_bytes(b""), "truncated"),
-        (lambda path: path.write_bytes(b"not a mat file" * 20), "cannot be read"),
+        *BROKEN_MATS,
         (without_key, "lacks GTcls"),
         (without_field, "lacks GTcls"),
         (with_stray_id, "class ids 77"),
