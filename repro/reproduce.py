@@ -152,7 +152,7 @@ def draw_grids(
     work_dirs: Path,
     data_root: Path | None,
 ) -> list[Path]:
-    """Draw image | truth | each net's labels, one picture a label set, for evenly spaced images that are scored.
+    """Draw image | each net's labels | truth, one picture a label set, for evenly spaced images that are scored.
 
     The nets are the 32s, 16s and 8s of VGG16 where the group has them, else all.
 
@@ -177,7 +177,7 @@ def draw_grids(
     for head, nets in predicted.items():
         paths.append(folder / ("predictions.png" if head == "semantic" else f"predictions_{head}.png"))
         _, palette = label_set(datasets[0].metainfo, head)
-        columns = [images, truths[head], *(labels for _, labels in nets)]
-        titles = ["image", "truth", *(title for title, _ in nets)]
+        columns = [images, *(labels for _, labels in nets), truths[head]]
+        titles = ["image", *(title for title, _ in nets), "truth"]
         figures.grid(list(zip(*columns, strict=True)), paths[-1], palette=palette, titles=titles)
     return paths

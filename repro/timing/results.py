@@ -62,10 +62,10 @@ def _peaks(timings: Sequence[Timing]) -> dict[tuple, dict[str, float]]:
             fastest = min(min(trials) for trials in timing.seconds.values())
             if "flop" in timing.work:
                 key: tuple = "flop", timing.settings["device"], timing.settings["precision"]
-                peaks[key] = {"flop_per_second": timing.work["flop"] / fastest}
+                peaks[key] = {"peak_flop_per_second": timing.work["flop"] / fastest}
             else:
                 key = "bytes", timing.settings["device"]
-                peaks[key] = {"bytes_per_second": timing.work["bytes"] / fastest}
+                peaks[key] = {"peak_bytes_per_second": timing.work["bytes"] / fastest}
     return peaks
 
 
@@ -75,9 +75,9 @@ def share_of_floor(timing: Timing, seconds: float) -> float | None:
     The floor is the longer of two times: all operations at the peak of a matrix product, all bytes at that of a copy.
     """
     work = timing.work
-    if not {"flop", "bytes", "flop_per_second", "bytes_per_second"} <= set(work):
+    if not {"flop", "bytes", "peak_flop_per_second", "peak_bytes_per_second"} <= set(work):
         return None
-    floor = max(work["flop"] / work["flop_per_second"], work["bytes"] / work["bytes_per_second"])
+    floor = max(work["flop"] / work["peak_flop_per_second"], work["bytes"] / work["peak_bytes_per_second"])
     return floor / seconds
 
 

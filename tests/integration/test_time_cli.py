@@ -89,7 +89,10 @@ def test_everything_is_timed_and_recorded(command, timings, tmp_path):
     forward = next(timing for timing in found if timing.case == "forward")
     assert forward.claims == ["cvpr2015/table1/FCN-VGG16"] and min(forward.seconds["forward"]) >= 0.002
     assert (forward.settings["height"], forward.settings["width"]) == (500, 500)
-    assert 0 < forward.work["flop_per_second"] <= 100 / 0.001 and 0 < forward.work["bytes_per_second"] <= 100 / 0.001
+    assert (
+        0 < forward.work["peak_flop_per_second"] <= 100 / 0.001
+        and 0 < forward.work["peak_bytes_per_second"] <= 100 / 0.001
+    )
     (tasks,) = (timing for timing in found if timing.case == "tasks")
     assert list(tasks.seconds) == ["A", "B", "C"]
     outcomes = {int(t.settings["height"]): t.outcome for t in found if t.case == "cost"}

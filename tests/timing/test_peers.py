@@ -41,8 +41,8 @@ def test_ours_and_a_peer_in_turn(timing, subject, peer, precision, size, device,
     width = 1 if options.measuring or peer.name == "patchwise" else 1 / 16
     theirs = build_peer(peer, device, width)
     settings = {"peer": peer.name, "peer_precision": precision_of_peer(precision), "precision": precision}
-    settings |= {"mode": "eager", "batch": 1, "height": size[0], "width": size[1]}
-    with timing(subject, **settings) as case, use_precision(precision_of_peer(precision)):
+    settings |= {"batch": 1, "height": size[0], "width": size[1]}
+    with use_precision(precision_of_peer(precision)), timing(subject, **settings) as case:
         ours = build_net(subject, device, width)
         if isinstance(peer, SharesWeights):
             peer.load(theirs, ours.state_dict())

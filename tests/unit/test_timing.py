@@ -165,10 +165,10 @@ def test_a_row_gets_the_peaks_of_its_own_precision(tmp_path):
     rows[4]["extra_info"]["timing"]["in_turn"] = {"product": [0.5, 0.5], "product, oneDNN": [0.5, 0.25]}
     (tmp_path / "results.json").write_text(json.dumps({"benchmarks": rows}))
     plain, bf16, tf32, *floor = read_benchmarks(tmp_path / "results.json", [])
-    assert plain.work == {"flop": 100, "bytes": 30, "flop_per_second": 100, "bytes_per_second": 20}
-    assert bf16.work["flop_per_second"] == 400
-    assert "flop_per_second" not in tf32.work and share_of_floor(tf32, 1.0) is None
-    assert all("flop_per_second" not in timing.work for timing in floor)
+    assert plain.work == {"flop": 100, "bytes": 30, "peak_flop_per_second": 100, "peak_bytes_per_second": 20}
+    assert bf16.work["peak_flop_per_second"] == 400
+    assert "peak_flop_per_second" not in tf32.work and share_of_floor(tf32, 1.0) is None
+    assert all("peak_flop_per_second" not in timing.work for timing in floor)
     assert share_of_floor(plain, 3.0) == pytest.approx(1.5 / 3), "the bytes take 1.5 s, the operations 1 s"
     assert len({timing.provenance["run"] for timing in (plain, bf16, tf32, *floor)}) == 1
 

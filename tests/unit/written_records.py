@@ -100,7 +100,7 @@ def put_timing(folder, **changes):
             **{"device": "cpu", "precision": "fp32", "mode": "eager", "batch": 1, "height": 500, "width": 500},
         },
         seconds={"forward": [1 + trial / 64 for trial in range(20)]},
-        work={"flop": 273e9, "bytes": 2e9, "flop_per_second": 80e9, "bytes_per_second": 2e10},
+        work={"flop": 273e9, "bytes": 2e9, "peak_flop_per_second": 80e9, "peak_bytes_per_second": 2e10},
         provenance=provenance(),
     )
     return records.write_plain(replace(base, **changes), folder)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from repro.errors import UserError
 from repro.metrics import METRICS
 from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.rows import by_stride
 from repro.report.layouts.selections import SELECTIONS
 
 NO_CLAIM = "Drawn images: these numbers compare with no claim of any paper."
@@ -17,11 +18,7 @@ SAMPLE = Layout(
     blocks=(
         Block(
             title="Finer strides on drawn scenes",
-            rows=(
-                Row("FCN-32s", experiment="sample/fcn32s_vgg16"),
-                Row("FCN-16s", experiment="sample/fcn16s_vgg16"),
-                Row("FCN-8s", experiment="sample/fcn8s_vgg16"),
-            ),
+            rows=by_stride("sample"),
             metrics=METRICS,
             selection="sample",
             recipe="sample",
@@ -43,6 +40,23 @@ SAMPLE = Layout(
             ),
             command="repro reproduce ablations",
         ),
+        Block(
+            title="Training on patches, as in Figure 5",
+            rows=(
+                Row("FCN-32s, whole images", experiment="ablations/fcn32s_sample_patches_100"),
+                Row("FCN-32s, 50% of the cells", experiment="ablations/fcn32s_sample_patches_50"),
+                Row("FCN-32s, 25% of the cells", experiment="ablations/fcn32s_sample_patches_25"),
+            ),
+            metrics=METRICS,
+            selection="sample",
+            recipe="sample",
+            shape="scores",
+            footnotes=(
+                "Each cell of the coarsest map is kept with this probability, and an update takes as many more images: "
+                "all three see the same number of images, at one constant rate.",
+            ),
+            command="repro reproduce ablations",
+        ),
     ),
 )
 
@@ -50,14 +64,19 @@ SAMPLE = Layout(
 def on_sample(layout: Layout) -> Layout:
     """A table with the rows that this suite measures, filled by the same experiments on drawn images.
 
-    Columns and blocks that only stand as printed are left out.
+    Columns and blocks that only stand as printed are left out, and blocks of experiments of another group.
 
     Raises:
         UserError: nothing is drawn in the form of this table's dataset, or the table is of drawn images already.
     """
     if f"sample_{layout.name}" not in SELECTIONS:
         raise UserError(f"the table {layout.name} has no other one on drawn images")
-    blocks = tuple(_drawn(block, layout.name) for block in layout.blocks if block.shape != "printed")
+    own = [
+        block
+        for block in layout.blocks
+        if all((row.experiment or "").startswith(f"{layout.name}/") for row in block.rows)
+    ]
+    blocks = tuple(_drawn(block, layout.name) for block in own)
     return replace(
         layout,
         name=f"sample_{layout.name}",

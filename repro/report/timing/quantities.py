@@ -60,8 +60,13 @@ def work(name: str, scale: float = 1) -> Number:
 
 
 def best_rate(name: str, scale: float = 1) -> Number:
-    """A number of the record's `work` a second, of the fastest trial, times `scale`."""
-    return lambda timing: scale * timing.work[name] / float(trials(timing).min()) if name in timing.work else None
+    """A number of the record's `work` a second, of the fastest trial of any series, times `scale`."""
+
+    def rate(timing: Timing) -> float | None:
+        fastest = min((min(seconds) for seconds in timing.seconds.values() if seconds), default=None)
+        return scale * timing.work[name] / fastest if fastest and name in timing.work else None
+
+    return rate
 
 
 def share_of_peak(timing: Timing) -> float | None:
