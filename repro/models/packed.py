@@ -4,9 +4,38 @@ torch lays the weights of a convolution out anew for every call. For fc6 of VGG1
 convolution itself. A matrix product in torch's mkldnn layout has it done once.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.utils import mkldnn
+
+
+class Watch:
+    """Notices when weights change: in place, as torch counts it, or by other tensors in their place.
+
+    torch does not count a change through `.data`, nor one of tensors that were made in inference mode.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, int]] = []
+
+    def changed(self, weights: Iterable[Tensor]) -> bool:
+        """Whether the weights are others than at the last call; at the first they are."""
+        now = [(weight.detach(), _changes(weight)) for weight in weights]
+        before, self.seen = self.seen, now  # held, so that no other tensor gets their place in memory
+        return [(old.data_ptr(), count) for old, count in before] != [(new.data_ptr(), count) for new, count in now]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"seen": []}  # a copy has seen nothing
+
+
+def _changes(weight: Tensor) -> int:
+    try:
+        return weight._version
+    except RuntimeError:  # made in inference mode: not counted
+        return 0
 
 
 class Packed:
@@ -17,8 +46,11 @@ class Packed:
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         self.convolution = convolution
-        self.weights: tuple = ()  # that the matrix was made from
+        self.watch = Watch()
         self.matrix: nn.Module | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"convolution": self.convolution, "watch": self.watch, "matrix": None}  # the matrix cannot be pickled
 
     @staticmethod
     def serves(layer: nn.Module) -> bool:
@@ -35,13 +67,12 @@ class Packed:
     def __call__(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, out_channels, H - kernel + 1, W - kernel + 1), channels last."""
         weight, bias = self.convolution.weight, self.convolution.bias
-        weights = tuple((p.data_ptr(), p._version) for p in (weight, bias) if p is not None)
-        if self.matrix is None or weights != self.weights:
+        if self.watch.changed(p for p in (weight, bias) if p is not None) or self.matrix is None:
             linear = nn.Linear(weight[0].numel(), len(weight), bias is not None, device="meta").eval()
             linear.weight = nn.Parameter(weight.detach().flatten(1).contiguous(), requires_grad=False)
             if bias is not None:
                 linear.bias = nn.Parameter(bias.detach(), requires_grad=False)
-            self.matrix, self.weights = mkldnn.to_mkldnn(linear), weights
+            self.matrix = mkldnn.to_mkldnn(linear)
         kernel, _ = self.convolution.kernel_size
         seen = x.permute(0, 2, 3, 1).unfold(1, kernel, 1).unfold(2, kernel, 1)  # (N, h, w, C, kernel, kernel)
         rows = seen.flatten(3).flatten(0, 2).contiguous()  # (N * h * w, C * kernel * kernel)

@@ -9,28 +9,54 @@ from a small one, stretched where it is constant: small enough that even a new i
 import copy
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from repro.errors import UserError
 from repro.models.fusion import STREAMS, LateFusion
+from repro.models.packed import Watch
 from repro.models.reach import Span, padding_of, segments_of, smallest_side
 from repro.models.segmentor import FCN
 from repro.models.trunk import Trunk
 
-CACHED = 64  # remainders of image sizes whose surroundings are kept; some 3 MB each for VGG16
+CACHED = 128  # remainders of image sizes whose surroundings are kept; 2 MB each for VGG16. seg11valid's sizes have 80
 Box = tuple[Span, Span]  # rows and columns
 Size = tuple[int, int]  # height and width
 
 
-def fast(net: FCN) -> FCN:
+class Fast(FCN):
+    """An FCN for inference alone, as `fast` makes it of another, whose layers it shares."""
+
+    @torch.no_grad()
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """As an FCN's, without gradients.
+
+        Raises:
+            UserError: a layer is in training mode.
+        """
+        if any(module.training for module in self.modules()):
+            raise UserError(
+                "fast() is for inference, and the net that it was made from is in training mode: call eval()"
+            )
+        return super().forward(*args, **kwargs)
+
+    def train(self, mode: bool = True) -> "Fast":
+        """Refuse training; `eval()` also sets the net that this one was made from."""
+        if mode:
+            raise UserError("fast() is for inference: train the net that it was made from")
+        super().train(False)
+        return self
+
+
+def fast(net: FCN) -> Fast:
     """The same net with the same call and the same scores, and a faster forward pass for inference.
 
-    Scores agree up to the rounding of sums that are taken in another order. The weights are shared, and a change of
-    them is seen, but for one through a parameter's `.data`, which torch does not count. On a CPU they are laid out
-    channels last, and those of fc6 and fc7 a second time. A trunk that pads little, such as GoogLeNet by 3, runs as
-    before.
+    Scores agree up to the rounding of sums that are taken in another order. The layers are shared, and a change of
+    their weights is seen, but for one through a parameter's `.data`, which torch does not count. On a CPU the weights
+    are laid out channels last, for both nets, and those of fc6 and fc7 a second time: to compare times, copy the net
+    first. A trunk that pads little, such as GoogLeNet by 3, runs as before.
 
     Args:
         net: a loaded net in eval mode.
@@ -40,7 +66,8 @@ def fast(net: FCN) -> FCN:
     """
     if net.training:
         raise UserError("fast() is for inference, and this net is in training mode: call net.eval() first")
-    quick = copy.copy(net)
+    quick = cast(Fast, copy.copy(net))
+    quick.__class__ = Fast
     quick._modules = net._modules.copy()
     read = {name for head in net.heads.values() for name in (head.top, *(step[0] for step in head.steps))}
     quick.add_module("backbone", _windowed(net.backbone, read))
@@ -123,24 +150,18 @@ class Windowed(nn.Module):
         self.padding = padding_of(trunk)
         self.stride = int(trunk.geometries()[trunk.top].stride)
         self.known: OrderedDict[tuple, list[Surroundings]] = OrderedDict()  # by size's remainder; the last used last
-        self.weights: tuple = ()  # that it is known for
+        self.watch = Watch()
 
     @staticmethod
     def pays(trunk: Trunk) -> bool:
         """Whether the first map has a border that no image reaches: whether the trunk pads widely."""
         padding = padding_of(trunk)
         plan = segments_of(trunk)[0].plan((padding, padding + 1), 2 * padding + 1)
-        return plan is not None and plan[1][0] > 0
+        return plan is not None and plan[1][0] > 0 and trunk.smallest_input == 1
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """The maps that the heads read, by name, as the trunk hands them out, of images (N, C, H, W).
-
-        Raises:
-            UserError: in training mode.
-        """
-        if self.training:
-            raise UserError("fast() is for inference: train the net that it was made from")
+        """The maps that the heads read, by name, as the trunk hands them out, of images (N, C, H, W); no gradients."""
         x = image.contiguous(memory_format=torch.channels_last) if _on_cpu(self) else image
         size: Size = (image.shape[-2] + 2 * self.padding, image.shape[-1] + 2 * self.padding)
         plans = self._plans(size)
@@ -175,11 +196,10 @@ class Windowed(nn.Module):
 
     def _surroundings(self, image: Tensor, size: Size, segments: int) -> list[Surroundings]:
         """The empty image, and the map of it behind each of the first segments."""
-        weights = tuple((p.data_ptr(), p._version) for p in self.parameters())
-        if weights != self.weights:
+        if self.watch.changed(self.parameters()):
             self.known.clear()
-            self.weights = weights
-        key = (*(side % self.stride for side in size), segments, image.shape[1], image.dtype, image.device)
+        remainders = (side % self.stride for side in size)
+        key = (*remainders, segments, image.shape[1], image.dtype, image.device, *_arithmetic(image.device.type))
         if key not in self.known:
             self.known[key] = self._compute_surroundings(image, size, segments)
             while len(self.known) > CACHED:
@@ -200,6 +220,16 @@ class Windowed(nn.Module):
             rows, columns = segment.confined(rows), segment.confined(columns)
             found.append(Surroundings(x, (rows[0], columns[0])))
         return found
+
+
+def _arithmetic(device: str) -> tuple[Any, ...]:
+    """What decides how a convolution multiplies, beside the type of its input."""
+    casts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    cudnn: Any = torch.backends.cudnn
+    try:
+        return casts and torch.get_autocast_dtype(device), cudnn.allow_tf32
+    except RuntimeError:  # torch refuses to read the older switch once the newer one was set
+        return casts and torch.get_autocast_dtype(device), cudnn.conv.fp32_precision
 
 
 def _all(size: Size) -> Box:

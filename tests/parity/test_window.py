@@ -180,9 +180,58 @@ def test_training_is_refused():
     net = build("voc2011/fcn8s_vgg16")
     with pytest.raises(UserError, match=r"call net.eval\(\) first"):
         fast(net.train())
-    quick = fast(net.eval())
-    with pytest.raises(UserError, match="is for inference"):
-        quick.train()(images(net, (60, 60)), mode="tensor")
+    quick, x = fast(net.eval()), images(net, (60, 60))
+    with pytest.raises(UserError, match="train the net that it was made from"):
+        quick.train()
+    assert not any(module.training for module in net.modules())
+    net.train()
+    with pytest.raises(UserError, match="are in training mode"):
+        quick(x, mode="tensor")
+    net.eval()
+    assert not quick(x, mode="tensor").requires_grad
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_another_arithmetic_has_its_own_surroundings(first):
+    net = build("voc2011/fcn8s_vgg16")
+    quick, x = fast(net), images(net, (90, 110))
+    for half in (first, not first):
+        if half:
+            with torch.autocast("cpu", torch.bfloat16):
+                quick(x, mode="tensor")
+        else:
+            assert largest_difference(quick, build_like(net), x) < TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_types_of_numbers(dtype):
+    net = build("voc2011/fcn8s_vgg16").to(dtype)
+    quick, x = fast(net), images(net, (90, 110)).to(dtype)
+    assert largest_difference(quick, build_like(net), x) < (TOLERANCE if dtype == torch.float64 else 0.02)
+
+
+def test_any_layout_of_the_image_and_weights_made_in_inference_mode():
+    with torch.inference_mode():
+        net = build("voc2011/fcn8s_vgg16")
+    quick, x = fast(net), images(net, (110, 90))
+    for image in (x.to(memory_format=torch.channels_last), x.mT, x[..., ::2], x.expand(2, -1, -1, -1)):
+        assert largest_difference(quick, build_like(net), image) < TOLERANCE
+
+
+def test_it_can_be_saved_and_copied(tmp_path):
+    net = build("voc2011/fcn8s_vgg16")
+    quick: Any = fast(net)
+    x = images(net, (70, 90))
+    expected = quick(x, mode="tensor")
+    torch.save(quick, tmp_path / "fast.pth")
+    for other in (torch.load(tmp_path / "fast.pth", weights_only=False), copy.deepcopy(quick)):
+        scale(quick.backbone.conv3_2.weight)
+        assert difference(other(x, mode="tensor"), expected) < TOLERANCE
+
+
+def test_a_padding_that_lets_small_images_vanish_is_left_alone():
+    net = build("voc2011/fcn8s_vgg16", padding=80)
+    assert fast(net).backbone is net.backbone
 
 
 def flop(net: FCN, size: tuple[int, int]) -> int:
