@@ -149,3 +149,18 @@ def predict(
     )
     for path in written:
         print(path)
+
+
+@app.command()
+def upper_bounds(
+    labels: Annotated[list[Path], typer.Argument(help="VOC's label PNGs, folders of them, or zip files of them")],
+    ids: Annotated[Path | None, typer.Option(help="list of the images to take; all by default")] = None,
+    dataset: Annotated[str, typer.Option(help="name for the record, where the images are not seg11valid's")] = "labels",
+    split: Annotated[str, typer.Option(help="name for the record, where the images are not seg11valid's")] = "all",
+    work_dirs: WorkDirs = Path("work_dirs"),
+) -> None:
+    """Measure what down- and upsampling leaves of the truth (Appendix A; minutes), write a record and print it."""
+    from repro.report.upper_bounds_table import show
+    from repro.upper_bounds.measure import measure
+
+    show(measure(labels, work_dirs, ids=ids, dataset=dataset, split=split))

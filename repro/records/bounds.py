@@ -17,7 +17,7 @@ class Bound:
         procedure: what it does, by the name of the choice: `down`, `up`, `void` and so on.
         factor: how many pixels a side become one.
         hit, truth, predicted: pixels of each class that stayed what they were, that were of it, and that became it;
-            void pixels of the truth count in none.
+            void pixels of the truth count in none, unless the procedure makes them background there too.
     """
 
     procedure: dict[str, str]

@@ -19,6 +19,7 @@ from repro.report.layouts.selections import SELECTIONS
 
 FACTORS = (128, 64, 32, 16, 8, 4)
 CHOICES = ("down", "up", "void", "lattice", "written")  # of a procedure
+BEFORE = "before measuring"  # when a procedure was written down
 TOLERANCE = 0.3  # in points: how far the paper's procedure may be from the paper at any factor
 RULE = SELECTIONS["full_split"]
 COMMAND = "repro upper-bounds data/voc2011/SegmentationClass --ids data/voc2011/ImageSets/Segmentation/seg11valid.txt"
@@ -36,11 +37,21 @@ Printed = Mapping[int, Claim]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A procedure as measured: its choices, the four numbers in percent by factor, and how far it is from the paper."""
+    """A procedure as measured.
+
+    Attributes:
+        choices: in the order of `CHOICES`.
+        scores: the paper's four numbers in percent, by factor.
+        differences: mean IU, ours - claim, by factor; none where there are no claims.
+    """
 
     choices: tuple[str, ...]
     scores: dict[int, dict[str, float]]
-    off_by: float
+    differences: dict[int, float]
+
+    def off_by(self, factors: Sequence[int] = FACTORS) -> float:
+        """The largest difference from the paper over some factors, in points; nan without claims."""
+        return max((abs(self.differences[factor]) for factor in factors if self.differences), default=math.nan)
 
 
 def document(claims: Mapping[tuple[str, str], Claim], records: Sequence[AnyRecord]) -> Document:
@@ -85,9 +96,9 @@ def rank(bounds: Sequence[Bound], printed: Printed) -> list[Candidate]:
     candidates = []
     for choices, group in groupby(sorted(bounds, key=choices_of), choices_of):
         found = {bound.factor: scores(bound) for bound in group}
-        off_by = [abs(found[factor]["mean_iu"] - claim.value) for factor, claim in printed.items()]
-        candidates.append(Candidate(choices, found, max(off_by, default=math.nan)))
-    return sorted(candidates, key=lambda candidate: round(candidate.off_by, 4))
+        differences = {factor: found[factor]["mean_iu"] - claim.value for factor, claim in printed.items()}
+        candidates.append(Candidate(choices, found, differences))
+    return sorted(candidates, key=lambda candidate: round(candidate.off_by(), 4))
 
 
 def scores(bound: Bound) -> dict[str, float]:
@@ -153,45 +164,57 @@ def _table(
     if printed:
         claims = (Cell(claim.printed, claim=claim.key) for claim in printed.values())
         rows.append((Cell("the paper"), *[Cell("")] * 3, *claims, Cell(""), Cell("")))
+    if not candidates:
+        rows.append((*[Cell(MISSING)] * len(columns),))
     ids = (record.id,) if record else ()
     for candidate in candidates:
-        numbers = [*(candidate.scores[factor]["mean_iu"] for factor in FACTORS), candidate.off_by]
+        numbers = [*(candidate.scores[factor]["mean_iu"] for factor in FACTORS), candidate.off_by()]
         *choices, written = map(Cell, candidate.choices)
         rows.append((*choices, *(Cell(_text(number), records=ids) for number in numbers), written))
     return tuple(columns), tuple(rows)
 
 
 def _verdict(candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Whether the paper's procedure is found, and what stays open."""
+    """Whether the paper's procedure is found, when, and what stays open."""
     if not candidates:
         return ("**Procedure unknown.**",)
     nearest = candidates[0]
-    within = [candidate for candidate in candidates if candidate.off_by <= TOLERANCE]
+    within = [candidate for candidate in candidates if candidate.off_by() <= TOLERANCE]
     if not within:
-        choices = ", ".join(map(_choice, CHOICES[:-1], nearest.choices))
         return (
             f"**Procedure unknown.** None of {len(candidates)} procedures is within {TOLERANCE} at all six factors. "
-            f"The nearest ({choices}) is off by {_text(nearest.off_by)}.",
+            f"The nearest ({_choices([nearest])}) is off by {_text(nearest.off_by())}.",
         )
-    common = dict(zip(CHOICES, map(set, zip(*(candidate.choices for candidate in within), strict=True)), strict=True))
-    alike = ", ".join(_choice(name, *values) for name, values in common.items() if len(values) == 1)
-    open_ = [name for name in CHOICES[:-1] if len(common[name]) > 1]
-    others = [candidate for candidate in candidates if candidate.choices[:3] == nearest.choices[:3]]
-    ranges = ", ".join(
-        f"{_text(min(found))} to {_text(max(found))} at {factor}"
-        for factor in (FACTORS[0], FACTORS[-1])
-        for found in [[candidate.scores[factor]["mean_iu"] for candidate in others]]
-    )
+    late = all(candidate.choices[-1] != BEFORE for candidate in within)
+    open_ = [name for name, values in _values(within).items() if len(values) > 1]
+    heading = f"Procedure identified{' after a look at the results' * late}"
+    heading += f", but for {' and '.join(open_)}" if open_ else ""
+    coarsest = FACTORS[0]
+    finer = [candidate for candidate in candidates if candidate.off_by(FACTORS[1:]) <= TOLERANCE]
+    alike = [candidate for candidate in candidates if candidate.choices[:3] == nearest.choices[:3]]
+    found = [candidate.scores[coarsest]["mean_iu"] for candidate in alike]
     return (
-        f"**Procedure identified{' but for ' + ' and '.join(open_) if open_ else ''}.** {len(within)} of "
-        f"{len(candidates)} procedures are within {TOLERANCE} at all six factors; in all of them: {alike}.",
-        f"Those {len(others)} that differ from the nearest in nothing but the lattice range over {ranges}: where a "
-        "side has three or four coarse pixels, the edges decide, and a lattice can fit by chance.",
+        f"**{heading}.** {len(within)} of {len(candidates)} procedures are within {TOLERANCE} at all six factors: "
+        f"{_choices(within)}.",
+        f"At {coarsest} a side has three or four coarse pixels and the edges decide: the {len(alike)} procedures that "
+        f"differ from the nearest in nothing but the lattice range over {_text(min(found))} to {_text(max(found))} "
+        f"there, so that a lattice can fit by chance. At the five finer factors {len(finer)} procedures are within "
+        f"{TOLERANCE}: {_choices(finer)}.",
     )
 
 
-def _choice(name: str, value: str) -> str:
-    return f"{name} *{value}*"
+def _values(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
+    """What they choose, by the name of the choice."""
+    chosen = zip(*(candidate.choices[:-1] for candidate in candidates), strict=True)
+    return {name: sorted(set(values)) for name, values in zip(CHOICES[:-1], chosen, strict=True)}
+
+
+def _choices(candidates: Sequence[Candidate]) -> str:
+    return "; ".join(f"{name} {_either(values)}" for name, values in _values(candidates).items())
+
+
+def _either(values: Sequence[str]) -> str:
+    return " or ".join(f"*{value}*" for value in values) if len(values) <= 2 else f"of {len(values)} kinds"
 
 
 def _spread(candidates: Sequence[Candidate], printed: Printed, record: Bounds) -> Section:
@@ -221,14 +244,14 @@ def _sources(record: Bounds | None, left_out: Sequence[tuple[Bounds, str]]) -> l
 
 def _frame(candidates: Sequence[Candidate], printed: Printed, record: Bounds | None) -> pd.DataFrame:
     lines = []
-    for candidate in candidates or [Candidate(("",) * len(CHOICES), {}, math.nan)]:
+    for candidate in candidates or [Candidate(("",) * len(CHOICES), {}, {})]:
         for factor, claim in printed.items():
             found = candidate.scores.get(factor, dict.fromkeys(METRICS, math.nan))
             rest = {name: found[name] for name in METRICS if name != "mean_iu"}
             lines.append(
                 dict(zip(CHOICES, candidate.choices, strict=True))
                 | {"factor": factor, "key": claim.key, "claim": claim.printed, "claim_value": claim.value}
-                | {"ours": found["mean_iu"], "difference": found["mean_iu"] - claim.value, **rest}
+                | {"ours": found["mean_iu"], "difference": candidate.differences.get(factor, math.nan), **rest}
                 | {"images": record.dataset.images if record else 0, "records": record.id if record else ""}
             )
     return pd.DataFrame(lines).round(4)
