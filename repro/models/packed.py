@@ -15,7 +15,7 @@ from torch.utils import mkldnn
 class Watch:
     """Notices when weights change: in place, as torch counts it, or by other tensors in their place.
 
-    torch does not count a change through `.data`, nor one of tensors that were made in inference mode.
+    torch does not count a change through `.data`.
     """
 
     def __init__(self) -> None:
@@ -23,19 +23,12 @@ class Watch:
 
     def changed(self, weights: Iterable[Tensor]) -> bool:
         """Whether the weights are others than at the last call; at the first they are."""
-        now = [(weight.detach(), _changes(weight)) for weight in weights]
+        now = [(weight.detach(), weight._version) for weight in weights]
         before, self.seen = self.seen, now  # held, so that no other tensor gets their place in memory
         return [(old.data_ptr(), count) for old, count in before] != [(new.data_ptr(), count) for new, count in now]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"seen": []}  # a copy has seen nothing
-
-
-def _changes(weight: Tensor) -> int:
-    try:
-        return weight._version
-    except RuntimeError:  # made in inference mode: not counted
-        return 0
 
 
 class Packed:

@@ -37,9 +37,7 @@ class Fast(FCN):
             UserError: a layer is in training mode.
         """
         if any(module.training for module in self.modules()):
-            raise UserError(
-                "fast() is for inference, and the net that it was made from is in training mode: call eval()"
-            )
+            raise UserError("fast() is for inference, but its layers are in training mode: call eval() first")
         return super().forward(*args, **kwargs)
 
     def train(self, mode: bool = True) -> "Fast":
