@@ -24,7 +24,9 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print("repro: interrupted; the same command goes on from a training's last checkpoint", file=sys.stderr)
+            print(
+                "repro: interrupted; a training goes on from its last checkpoint, a timing begins anew", file=sys.stderr
+            )
         raise
 
 

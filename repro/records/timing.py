@@ -49,6 +49,17 @@ class Timing:
         """Name of the processor or GPU that did the work."""
         return str(self.provenance["device"])
 
+    @property
+    def floor(self) -> float | None:
+        """The least seconds that the device's peaks allow: for its FLOP or for its bytes, whichever takes longer.
+
+        The peaks are those of a matrix product and of a copy; None where a peak or a count is not known.
+        """
+        work = self.work
+        if not {"flop", "peak_flop_per_second", "bytes", "peak_bytes_per_second"} <= set(work):
+            return None
+        return max(work[name] / work[f"peak_{name}_per_second"] for name in ("flop", "bytes"))
+
 
 def to_json(timing: Timing) -> dict[str, Any]:
     """The timing as plain values."""

@@ -84,6 +84,7 @@ def of_the_paper(find: Find, records: Sequence[AnyRecord]) -> list[Contradiction
             alone,
             (fixed, full),
             {"share": alone_share},
+            decided.share_of_mean_iu(records, "voc2011/fcn32s_fixed_vgg16_cvpr", "voc2011/fcn32s_vgg16_cvpr"),
         ),
         Contradiction(
             "FCN-8s takes this long an image",

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repro.errors import UserError
-from repro.records import AnyRecord, Bounds
+from repro.metrics import scores
+from repro.records import AnyRecord, Bounds, Record
 from repro.report.document import MISSING
 from repro.report.layouts import SELECTIONS
 from repro.report.timing.pool import Pool, Rule, device_of
 from repro.report.timing.quantities import median
 
+VOID_SCORED = "background, scored"  # of a procedure of the upper bounds
 # the paper's size of image, one at a time, by the plain net
 PLAIN: dict[str, str | int] = {"precision": "fp32", "mode": "eager", "batch": 1, "height": 500, "width": 500}
 
@@ -26,14 +28,18 @@ class Answer:
 def background(records: Sequence[AnyRecord]) -> Answer:
     """The background's share of the labelled pixels of seg11valid, by the newest clean record of upper bounds.
 
+    Procedures that count the truth's void as background are left aside: void is no label.
+
     Raises:
-        UserError: the record's procedures count different truths, or it has no class `background`.
+        UserError: the other procedures count different truths, or the record has no class `background`.
     """
-    found = [record for record in records if isinstance(record, Bounds) and _whole_split(record)]
+    rule = SELECTIONS["full_split"]
+    found = [record for record in records if isinstance(record, Bounds) and rule.refuses(record) is None]
     if not found:
         return Answer()
     newest = max(found, key=lambda record: (record.provenance["time"], record.id))
-    names, counts = newest.dataset.classes["semantic"], {tuple(bound.truth) for bound in newest.bounds}
+    names = newest.dataset.classes["semantic"]
+    counts = {tuple(bound.truth) for bound in newest.bounds if bound.procedure.get("void") != VOID_SCORED}
     if len(counts) != 1 or "background" not in names:
         raise UserError(f"{newest.id} does not count one truth with a class `background`; measure it again")
     (truth,) = counts
@@ -42,10 +48,18 @@ def background(records: Sequence[AnyRecord]) -> Answer:
     return Answer(text, share, (newest.id,))
 
 
-def _whole_split(record: Bounds) -> bool:
-    rule, found = SELECTIONS["full_split"], record.dataset
-    expected = (rule.dataset, rule.split, rule.images, rule.ids_sha256, False)
-    return (found.name, found.split, found.images, found.ids_sha256, record.provenance["dirty"]) == expected
+def share_of_mean_iu(records: Sequence[AnyRecord], part: str, whole: str) -> Answer:
+    """One experiment's mean IU on seg11valid in percent of another's, by the newest clean record of each."""
+    rule, newest = SELECTIONS["full_split"], {}
+    for record in sorted((r for r in records if isinstance(r, Record)), key=lambda r: (r.provenance["time"], r.id)):
+        if record.recipe == "cvpr2015" and rule.refuses(record) is None:
+            newest[record.experiment] = record
+    if part not in newest or whole not in newest:
+        return Answer()
+    one, other = (100 * scores(newest[name].confusion["semantic"]).mean_iu for name in (part, whole))
+    share = 100 * one / other
+    ids = newest[part].id, newest[whole].id
+    return Answer(f"mean IU on seg11valid: {one:.2f} / {other:.2f} = {share:.1f}%", share, ids)
 
 
 def forward(experiment: str) -> Rule:

@@ -6,6 +6,7 @@ from typing import Literal
 import pandas as pd
 
 MISSING = "—"
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Document:
         introduction: paragraphs above the sections, as a section's notes.
         frame: one line a number, for the CSV and for `repro.report.table`.
         measured, cells: how many of the numbers this suite is to measure it has measured.
+        answered, claims: of how many printed claims that a record of their own recipe can answer there is one.
     """
 
     name: str
@@ -67,4 +69,6 @@ class Document:
     frame: pd.DataFrame = field(repr=False)
     measured: int
     cells: int
+    answered: int = 0
+    claims: int = 0
     introduction: tuple[str, ...] = ()

@@ -8,6 +8,9 @@ from repro.records import AnyRecord
 from repro.report.claims import Claim
 from repro.report.contradictions import Contradiction, finder, of_its_sentences, of_retellings, of_the_paper
 from repro.report.document import MISSING, Cell, Column, Document, Section
+from repro.report.layouts import LAYOUTS
+from repro.report.timing.rules import TABLE1
+from repro.report.upper_bounds_table import COMMAND
 
 INTRODUCTION = (
     "*printed*: the statement's own number, as printed. What contradicts it is computed from other printed numbers, "
@@ -43,7 +46,7 @@ def document(claims: Mapping[tuple[str, str], Claim], records: Sequence[AnyRecor
         name="errata",
         title="Errata",
         summary="Where the paper, its re-implementations or its retellings contradict what is printed or measured",
-        command="repro upper-bounds; repro time",
+        command=f"{COMMAND}; {TABLE1.command}; {LAYOUTS['voc2011'].command}",
         introduction=INTRODUCTION,
         sections=(*(_section(title, *group) for title, group in groups.items()), _claims(found)),
         frame=_frame(found),

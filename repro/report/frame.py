@@ -10,6 +10,7 @@ from repro.errors import UserError
 from repro.metrics import bootstrap
 from repro.records import Record
 from repro.report.claims import Claim
+from repro.report.document import NOT_MEASURED
 from repro.report.layouts import Block, Layout, Row
 from repro.report.layouts.layout import source_of
 from repro.report.layouts.selections import is_released
@@ -113,6 +114,8 @@ def _unlike(record: Record, first: Record) -> str | None:
     """What keeps two records of a row from being averaged."""
     if record.dataset.ids_sha256 != first.dataset.ids_sha256:
         return "list of images"
+    if record.config_sha256 != first.config_sha256:
+        return "config"
     if record.dataset.frame != first.dataset.frame:
         return "frame"
     if record.dataset.classes != first.dataset.classes:
@@ -150,7 +153,7 @@ def _measure(block: Block, row: Row, records: Sequence[Record]) -> list[dict[str
 
 def _verdict(claim: float, ours: float, low: float, high: float) -> str:
     if pd.isna(ours):
-        return "unmeasured"
+        return NOT_MEASURED
     if pd.isna(claim):
         return "no claim"
     return "below" if claim < low else "above" if claim > high else "inside"

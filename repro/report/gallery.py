@@ -15,6 +15,7 @@ from repro.records import AnyRecord, Record, Timing
 from repro.report import figures
 from repro.report.curves import Run, find_runs
 from repro.report.grouping import comparable, place, same_but_for_sampling, stride_of
+from repro.report.timing.pool import Pool, device_of
 
 # what a chart of latencies is about, by the case of its timings; cost has its own chart, sizes are no repeated trials
 CASES = {
@@ -51,7 +52,7 @@ def draw(records: Sequence[AnyRecord], work_dirs: Path | str, folder: Path | str
     """Draw every figure that there are data for into `folder`, by headings; a heading without figures is left out.
 
     Args:
-        records: of all kinds.
+        records: of all kinds; of the timings those are drawn that the tables count.
         work_dirs: folder of runs; need not exist.
 
     Raises:
@@ -59,7 +60,7 @@ def draw(records: Sequence[AnyRecord], work_dirs: Path | str, folder: Path | str
     """
     folder = Path(folder)
     evaluations = [record for record in records if isinstance(record, Record)]
-    timings = [record for record in records if isinstance(record, Timing)]
+    timings = Pool(records).counted
     drawn = {
         "Scores of each class": draw_scores(evaluations, folder),
         "Time": draw_times(timings, folder) + draw_tradeoffs(evaluations, timings, folder),
@@ -108,7 +109,7 @@ def draw_times(timings: Sequence[Timing], folder: Path) -> list[Drawn]:
     costs: dict[tuple[str, str], list[Timing]] = {}
     for timing in timings:
         if timing.case == "cost":
-            costs.setdefault((timing.device, timing.subject), []).append(timing)
+            costs.setdefault((device_of(timing), timing.subject), []).append(timing)
     for (device, subject), found in costs.items():
         chart = partial(figures.cost, sorted(found, key=place), title=device)
         ids = tuple(timing.id for timing in found)
@@ -124,7 +125,7 @@ def draw_tradeoffs(records: Sequence[Record], timings: Sequence[Timing], folder:
     for t in sorted(timings, key=place):
         if t.case == "forward" and t.settings.get("batch") == 1 and t.outcome == "measured":
             size = f"{t.settings.get('height')}×{t.settings.get('width')}"
-            key = (t.device, str(t.settings.get("precision")), size)
+            key = (device_of(t), str(t.settings.get("precision")), size)
             timed.setdefault(key, {}).setdefault((str(t.settings.get("mode")), t.subject), []).append(t)
     for labels, found in comparable(record for record in records if "semantic" in record.confusion).items():
         for way, by_mode in timed.items():

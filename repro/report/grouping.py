@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from repro.records import Record, Timing
 from repro.report.curves import Run
+from repro.report.timing.pool import device_of
 
 MODES = ("eager", "channels_last", "compile", "cuda_graph", "fast")  # in the order of a chart
 # settings in which the runs of Fig. 5 differ, and those that say nothing of the training
@@ -72,4 +73,4 @@ def place(timing: Timing) -> tuple[Any, ...]:
         if name not in ("mode", "batch", "height", "width")
     )
     order = (MODES.index(mode) if mode in MODES else len(MODES), mode, batch, size, rest)
-    return timing.device, -stride_of(timing.subject), timing.subject, order, timing.id
+    return device_of(timing), -stride_of(timing.subject), timing.subject, order, timing.id

@@ -6,6 +6,8 @@ from tabulate import tabulate
 
 from repro.report.document import MISSING, Document, Section
 
+INDEX = ("table", "holds", "claims answered", "measured", "filled by")
+
 
 def page(document: Document) -> str:
     """A document as a page: what it is, then each table and what stands under it."""
@@ -27,14 +29,17 @@ def index(groups: Mapping[str, Sequence[Document]]) -> str:
     parts = [
         "# Tables",
         "Rendered by `repro tables` from `baselines/claims/` and `records/`; not written by hand. Beside each page "
-        "stand a CSV of all its numbers and a LaTeX file of the same tables. `repro tables --check` says whether they "
-        "are up to date.",
+        "stand a CSV of its numbers, less the statements about order, and a LaTeX file of the same tables. `repro "
+        "tables --check` says whether they are up to date.",
+        "*claims answered*: of the printed claims that a record of their own recipe can answer, those that have one; "
+        f"{MISSING} where no experiment repeats a recipe, so that what is measured answers no claim.",
     ]
     for title, documents in groups.items():
         lines = [
             [
                 f"[{document.title}]({document.name}.md)",
                 document.summary,
+                f"{document.answered} of {document.claims}" if document.claims else MISSING,
                 f"{document.measured} of {document.cells} cells" if document.cells else MISSING,
                 f"`{document.command}`" if document.command else MISSING,
             ]
@@ -42,7 +47,12 @@ def index(groups: Mapping[str, Sequence[Document]]) -> str:
         ]
         parts += [
             f"## {title}",
-            tabulate(lines, ["table", "holds", "measured", "filled by"], tablefmt="pipe", disable_numparse=True),
+            tabulate(
+                lines,
+                ["table", "holds", "claims answered", "measured", "filled by"],
+                tablefmt="pipe",
+                disable_numparse=True,
+            ),
         ]
     parts.append(
         "`records/<machine>/` holds what this suite measured, as written: one JSON a measurement and, beside an "

@@ -16,7 +16,7 @@ from repro.files import atomic
 from repro.records import AnyRecord, read_all_kinds
 from repro.report import gallery, render
 from repro.report.claims import Claim, Source, checkout, read_claims, read_sources
-from repro.report.document import MISSING, Cell, Document, Section
+from repro.report.document import MISSING, NOT_MEASURED, Cell, Document, Section
 from repro.report.facts import facts
 from repro.report.gallery import Drawn
 from repro.report.notes import code_spans, notes
@@ -24,8 +24,7 @@ from repro.report.notes import code_spans, notes
 VERDICTS = ("inside", "above", "below")
 STATES = (
     *VERDICTS,
-    "unmeasured",
-    "not measured",
+    NOT_MEASURED,
     "holds",
     "does not hold",
     "undecided",
@@ -118,7 +117,7 @@ def html(shown: Input) -> str:
     return environment.get_template("page.html.j2").render(
         groups=shown.groups,
         counts=counts,
-        totals={name: sum(count[name] for count in counts.values()) for name in (*VERDICTS, "unmeasured")},
+        totals={name: sum(count[name] for count in counts.values()) for name in (*VERDICTS, NOT_MEASURED)},
         covered={heading: covered(group) for heading, group in shown.groups.items()},
         measured=covered(documents)[0],
         cells=covered(documents)[1],
@@ -138,9 +137,9 @@ def covered(documents: Sequence[Document]) -> tuple[int, int]:
 
 
 def verdicts(document: Document) -> dict[str, int]:
-    """How many of a document's claims lie inside, above and below what was measured, and how many are unmeasured."""
+    """How many of a document's claims lie inside, above and below what was measured, and how many are not measured."""
     found = document.frame["verdict"].tolist() if "verdict" in document.frame else []
-    return {verdict: found.count(verdict) for verdict in (*VERDICTS, "unmeasured")}
+    return {verdict: found.count(verdict) for verdict in (*VERDICTS, NOT_MEASURED)}
 
 
 def table(

@@ -10,21 +10,26 @@ import numpy as np
 from repro.metrics import ImageConfusions, paired_bootstrap
 from repro.records import Record
 from repro.report.claims import Claim
-from repro.report.document import MISSING, Cell, Column, Section
+from repro.report.document import MISSING, NOT_MEASURED, Cell, Column, Section
 from repro.report.layouts import HEADINGS, Block, Layout
 from repro.report.layouts.layout import Rank, source_of
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
-NOT_MEASURED, NOT_COMPARABLE, PRINTED_ONLY = "not measured", "not comparable", "printed only"
+BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference found"
+NOT_COMPARABLE, PRINTED_ONLY = "not comparable", "printed only"
 WORDS = ("statement", "metric", "better", "worse", "printed so", "verdict")
 HEADED = (*WORDS[:3], "claim of the better", "worse", "claim of the worse", "printed so", "difference", "verdict")
 NOTES = (
     "Each line is two neighbours of an order. *printed so*: whether the printed numbers agree with the statement. "
     "*difference*: better - worse as measured, in points, with its 95% interval: a paired bootstrap over images, for "
-    "each seed that both nets were trained with.",
+    "each seed that both nets were trained with, seeds held fixed.",
     "*verdict*: the statement *holds* where the interval lies above 0 for every seed, *does not hold* where it lies "
     "below 0 for every seed, and is *undecided* where it is neither: no difference was found, or the seeds disagree. "
     "*not comparable*: the records are not over the same labels. *printed only*: no experiment repeats one of the two.",
+)
+AS_GOOD = (
+    "Of a statement that one net is as good as another the verdict is *better* or *worse* where the interval of every "
+    "seed says so, and *no difference found* where none does, which does not prove them equal."
 )
 
 
@@ -62,9 +67,16 @@ def section(
         block = blocks[rank.block]
         for pair in pairwise(rank.rows):
             printed = [_claim(layout, block, label, rank.metric, claims) for label in pair]
-            rows.append(_row(rank, pair, printed, _judge(block, rank.metric, pair, taken)))
+            rows.append(_row(rank, pair, printed, _judge(rank, block, pair, taken)))
     columns = tuple(Column(heading, "left" if heading in WORDS else "right") for heading in HEADED)
-    return Section("Statements about order", columns, tuple(rows), NOTES)
+    notes = [*NOTES, *([AS_GOOD] if any(rank.as_good for rank in layout.ranks) else [])]
+    recipes = {blocks[r.block].recipe for r in layout.ranks if _is_of_another_recipe(layout, blocks[r.block], claims)}
+    notes += [
+        f"The claims are of nets by another recipe than those measured here (`{recipe}`): a verdict says how these "
+        "nets stand, and neither repeats nor refutes what is printed."
+        for recipe in sorted(recipes)
+    ]
+    return Section("Statements about order", columns, tuple(rows), tuple(notes))
 
 
 def _row(rank: Rank, pair: tuple[str, str], printed: list[Claim | None], verdict: Verdict) -> tuple[Cell, ...]:
@@ -81,6 +93,13 @@ def _row(rank: Rank, pair: tuple[str, str], printed: list[Claim | None], verdict
         Cell("; ".join(texts) or MISSING, records=verdict.records),
         Cell(verdict.word, records=verdict.records),
     )
+
+
+def _is_of_another_recipe(layout: Layout, block: Block, claims: Mapping[tuple[str, str], Claim]) -> bool:
+    """Whether a block's rows are measured and the claims beside them are those of a block above, only printed."""
+    if block.shape != "scores":
+        return False
+    return any(_claim(layout, block, row.label, metric, claims) for row in block.rows for metric in block.metrics)
 
 
 def _claim(
@@ -102,7 +121,7 @@ def _printed_so(better: Claim | None, worse: Claim | None) -> str:
 
 
 def _judge(
-    block: Block, metric: str, pair: tuple[str, str], taken: Mapping[tuple[str, str], Sequence[Record]]
+    rank: Rank, block: Block, pair: tuple[str, str], taken: Mapping[tuple[str, str], Sequence[Record]]
 ) -> Verdict:
     """What the records of two rows say of their order."""
     if not all((block.title, label) in taken for label in pair):
@@ -111,12 +130,20 @@ def _judge(
     both = [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys(), key=str)]
     if not both:
         return Verdict(NOT_MEASURED)
-    head, number = source_of(metric)
+    head, number = source_of(rank.metric)
     if not all(_same_labels(a, b, head) for a, b in both):
         return Verdict(NOT_COMPARABLE)
     gains = tuple(_gain(block, a, b, head, number) for a, b in both)
-    word = HOLDS if min(g.low for g in gains) > 0 else FAILS if max(g.high for g in gains) < 0 else UNDECIDED
-    return Verdict(word, gains, tuple(record.id for record in chain(*both)))
+    return Verdict(_word(gains, rank.as_good), gains, tuple(record.id for record in chain(*both)))
+
+
+def _word(gains: Sequence[Gain], as_good: bool) -> str:
+    if min(gain.low for gain in gains) > 0:
+        return BETTER if as_good else HOLDS
+    if max(gain.high for gain in gains) < 0:
+        return WORSE if as_good else FAILS
+    none = all(gain.low <= 0 <= gain.high for gain in gains)
+    return NO_DIFFERENCE if as_good and none else UNDECIDED
 
 
 def _same_labels(a: Record, b: Record, head: str) -> bool:

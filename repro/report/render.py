@@ -45,7 +45,7 @@ def table(
     Those of scores have the columns block, net, metric, key (of the claim, or the experiment), claim (as printed),
     claim_value, ours, sd (over seeds), low and high (95% bootstrap over images), difference (ours - claim; all in
     percent), verdict, seeds, images, records (ids). nan where unknown. The verdict says where the claim lies against
-    low..high: inside, above, below; or unmeasured, no claim, printed only.
+    low..high: inside, above, below; or not measured, no claim, printed only.
 
     Args:
         name: of a file in `tables/`, such as `voc2011`, or `sample_voc2011` for the same rows on drawn images.

@@ -17,12 +17,12 @@ from repro.report.layouts.selections import is_released
 NOTES = {
     "printed": f"As printed, scores in percent; {MISSING} where the source prints no number.",
     "scores": "In percent: mean over seeds, ± standard deviation where there is more than one "
-    "[95% bootstrap over images].",
+    "[95% bootstrap over images, seeds held fixed].",
 }
 CLAIMS = (
     "*claim*: as printed, in percent. *ours*: from this suite's records, ± standard deviation over seeds where "
-    "there is more than one. *95% interval*: bootstrap over the test images. *difference*: ours - claim. "
-    "*verdict*: where the claim lies against our interval."
+    "there is more than one. *95% interval*: bootstrap over the test images, seeds held fixed. *difference*: ours - "
+    "claim. *verdict*: where the claim lies against our interval."
 )
 Line = dict[Any, Any]  # one of the frame
 TEXT = ("net", "metric", "verdict")  # columns of words
@@ -35,10 +35,10 @@ def document(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: S
         UserError: the layout shows a claim that is not among `claims`, or a record lacks its per-image file.
     """
     built = build(layout, claims, [record for record in records if isinstance(record, Record)])
+    numbers, answerable = _distinct(built), _distinct(built, claims=True)
     sections = [_section(built, block) for block in layout.blocks]
     if layout.ranks:
         sections.append(ranks.section(layout, claims, built.taken))
-    numbers = built.frame[built.frame["verdict"] != "printed only"]
     return Document(
         name=layout.name,
         title=layout.title,
@@ -47,9 +47,27 @@ def document(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: S
         introduction=(CLAIMS,) if any(block.shape == "claims" for block in layout.blocks) else (),
         sections=tuple(sections),
         frame=built.frame,
-        measured=int((numbers["seeds"] > 0).sum()),
+        measured=sum(numbers.values()),
         cells=len(numbers),
+        answered=sum(answerable.values()),
+        claims=len(answerable),
     )
+
+
+def _distinct(built: Built, claims: bool = False) -> dict[Any, bool]:
+    """Every number that this suite is to measure, once however many blocks show it, and whether it is measured.
+
+    Args:
+        claims: only numbers that answer a claim.
+    """
+    found: dict[Any, bool] = {}
+    for block in (block for block in built.layout.blocks if block.shape != "printed"):
+        for row in (row for row in block.rows if row.claim or not claims):
+            for metric in block.columns(row):
+                scored = (block.selection, block.absent, block.classes, block.without)
+                key = (row.claim if claims else row.experiment, metric, *scored)
+                found[key] = bool(built.taken[block.title, row.label])
+    return found
 
 
 def _section(built: Built, block: Block) -> Section:

@@ -84,6 +84,8 @@ def document(claims: Mapping[tuple[str, str], Claim], records: Sequence[AnyRecor
         frame=_frame(candidates, printed, record),
         measured=len(printed) if record else 0,
         cells=len(printed),
+        answered=len(printed) if record else 0,
+        claims=len(printed),
     )
 
 

@@ -40,6 +40,7 @@ class Case:
 
     Attributes:
         work, claims, provenance: of the record, to be filled before the block ends.
+        recorded: the case's `row` as the block ended, under its flags; empty where benchmarks are off.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Case:
         self.series: list[str] = []
         self.in_turn: dict[str, list[float]] = {}
         self.outcome = "measured"
+        self.recorded: dict[str, Any] = {}
 
     def __enter__(self) -> "Case":
         return self
@@ -70,18 +72,23 @@ class Case:
         elif error is not None:
             return False
         if self.benchmark.enabled:
-            self.benchmark.extra_info["timing"] = self.row()
+            self.recorded = self.benchmark.extra_info["timing"] = self.row()
         if swallow:
             release(self.device)
         return swallow
 
     def require(self, size: int) -> None:
-        """Run out of memory at once where `size` bytes are more than there are: a system that swaps measures nothing.
+        """On a CPU, run out of memory at once where `size` bytes are more than there are: who swaps measures nothing.
+
+        `work` keeps the size as `bytes_needed`. A GPU does not swap, and tells by itself.
 
         Raises:
             MemoryError: there are not that many.
         """
-        if size > (free := available_memory(self.device)):
+        if self.device != "cpu":
+            return
+        self.work["bytes_needed"] = size
+        if size > (free := available_memory()):
             raise MemoryError(f"{size} bytes are needed, {free} are free")
 
     def measure(

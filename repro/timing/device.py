@@ -81,10 +81,8 @@ def release(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def available_memory(device: str) -> int:
-    """Bytes that can still be taken: what the GPU has free, or the system and the container it runs in."""
-    if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0]
+def available_memory() -> int:
+    """Bytes that a process can still take, of the system and of the container that it runs in."""
     known = []
     with contextlib.suppress(OSError):
         known.append(_kilobytes(Path("/proc/meminfo"), "MemAvailable"))

@@ -69,18 +69,6 @@ def _peaks(timings: Sequence[Timing]) -> dict[tuple, dict[str, float]]:
     return peaks
 
 
-def share_of_floor(timing: Timing, seconds: float) -> float | None:
-    """What share of `seconds`, a trial's, the floor is; None where a peak or a count is not known.
-
-    The floor is the longer of two times: all operations at the peak of a matrix product, all bytes at that of a copy.
-    """
-    work = timing.work
-    if not {"flop", "bytes", "peak_flop_per_second", "peak_bytes_per_second"} <= set(work):
-        return None
-    floor = max(work["flop"] / work["peak_flop_per_second"], work["bytes"] / work["peak_bytes_per_second"])
-    return floor / seconds
-
-
 def print_timings(timings: Sequence[Timing]) -> None:
     """Print one line a series: median and mean of its trials in milliseconds, and the floor's share of the median."""
     table = Table(box=box.SIMPLE)
@@ -94,9 +82,9 @@ def print_timings(timings: Sequence[Timing]) -> None:
             table.add_row(timing.case, timing.subject, settings, timing.outcome)
         for series, trials in timing.seconds.items():
             what = timing.subject if len(timing.seconds) == 1 else f"{timing.subject}: {series}"
-            share = share_of_floor(timing, median := statistics.median(trials))
-            times = (f"{1000 * seconds:.1f}" for seconds in (median, statistics.fmean(trials)))
-            table.add_row(timing.case, what, settings, *times, "" if share is None else f"{share:.0%}")
+            median, mean = statistics.median(trials), statistics.fmean(trials)
+            share = "" if timing.floor is None else f"{timing.floor / median:.0%}"
+            table.add_row(timing.case, what, settings, f"{1000 * median:.1f}", f"{1000 * mean:.1f}", share)
     Console().print(table)
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from repro.timing.results import print_timings, read_benchmarks
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests" / "timing"
 CASES = ("forward", "update", "section3_1", "tasks", "peers", "sizes", "cost", "parts")
+OF_ONE_NET = ("forward", "update", "peers", "sizes", "cost")  # what a net's name alone stands for
 DEVICES = ("cpu", "cuda")
 CUDA_ONLY = ("tf32", "cuda_graph")
 PYTEST_FAILED = 1  # pytest's exit code where a test failed, and all that could run has
@@ -36,7 +37,8 @@ def time_nets(
     """Time nets and write a record of each case into `<work_dirs>/records`.
 
     Args:
-        names: nets, such as `fcn8s_vgg16`, or cases, such as `section3_1`; all when empty.
+        names: nets, such as `fcn8s_vgg16`, or cases, such as `section3_1`; all when empty. Nets choose among the cases
+            of one net; a case of no net or of several, such as `tasks`, runs only if it is named.
         device: `cpu` or `cuda`; when None the GPU, and where there is none the CPU, which is then said.
         precisions, modes: those to time; those of the device when empty.
         rounds: trials of a case.
@@ -74,6 +76,7 @@ def time_nets(
         if code not in (0, PYTEST_FAILED) or not results.exists():
             raise UserError(f"pytest ended with code {code} and without results; see its output above")
         timings = read_benchmarks(results, [provenance.reduce_paths(argument) for argument in sys.argv])
+    _say_what_is_missing(cases, {timing.case for timing in timings})
     print_timings(timings)
     for timing in timings:
         print(records.write_plain(timing, folder))
@@ -98,7 +101,7 @@ def _choose_device(device: str | None) -> str:
 
 
 def _sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The nets and the cases among names, each all where none is among them; floor goes with every case."""
+    """The nets and the cases among names; where no case is, those of one net if there are nets, else all."""
     short = {name.partition("/")[2]: name for name in NETS}
     nets, cases = [], []
     for name in names:
@@ -109,7 +112,18 @@ def _sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             known = f"{', '.join(short)}; or a case: {', '.join(CASES)}"
             raise UserError(f"unknown net {name!r}; there are {known}")
-    return nets, cases or list(CASES)
+    return nets, cases or list(OF_ONE_NET if nets else CASES)
+
+
+def _say_what_is_missing(cases: Sequence[str], timed: Collection[str]) -> None:
+    """One line for each case that has no timing: it skipped, or nothing in it was chosen."""
+    for case in cases:
+        if case not in timed:
+            needs = "REPRO_LABELS to name label maps, and " if case == "sizes" else ""
+            print(
+                f"repro: {case} timed nothing: it takes {needs}a net and mode that it has; --full times more of them",
+                file=sys.stderr,
+            )
 
 
 def _check_writable(folder: Path) -> None:

@@ -92,6 +92,24 @@ def test_nothing_is_overwritten(measured, tmp_path):
     assert copy.read_text() == "{}"
 
 
+def test_one_that_clashes_keeps_all_from_being_copied(measured, tmp_path):
+    clashing, target = plain("timing", tmp_path / "work"), tmp_path / "tables"
+    publish([clashing], "desk", target)
+    (target / "desk" / clashing.name).write_text("{}")
+    before = sorted(target.rglob("*"))
+    with pytest.raises(UserError, match="append-only"):
+        publish([measured(), clashing], "desk", target)
+    assert sorted(target.rglob("*")) == before
+
+
+def test_a_record_belongs_to_one_machine(measured, tmp_path):
+    file, target = plain("timing", tmp_path / "work"), tmp_path / "tables"
+    publish([file], "desk", target)
+    with pytest.raises(UserError, match=f"{file.name} is there already, in .*desk"):
+        publish([measured(), file], "other", target)
+    assert not (target / "other").exists()
+
+
 def test_bad_arguments_are_one_line(command, tmp_path):
     assert "no record" in command("publish", tmp_path, "--machine", "desk").complaint
     assert "no name for a folder" in command("publish", tmp_path, "--machine", "../desk").complaint

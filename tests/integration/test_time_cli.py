@@ -25,7 +25,9 @@ def test_copy(timing):
     "forward": """
 @pytest.mark.parametrize("subject", ["voc2011/fcn8s_vgg16", "voc2011/fcn32s_vgg16"])
 @pytest.mark.parametrize("mode", ["eager", "fast"])
-@pytest.mark.parametrize("batch", [1, pytest.param(8, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "batch", [1, pytest.param(8, marks=pytest.mark.full("cpu")), pytest.param(4, marks=pytest.mark.full("cuda"))]
+)
 def test_forward(timing, subject, precision, mode, batch, size):
     with timing(subject, precision=precision, mode=mode, batch=batch, height=size[0], width=size[1]) as case:
         case.work |= {"flop": 10, "bytes": 1}
@@ -34,6 +36,7 @@ def test_forward(timing, subject, precision, mode, batch, size):
 """,
     "cost": """
 @pytest.mark.parametrize("subject", ["voc2011/fcn8s_vgg16"])
+@pytest.mark.parametrize("precision", ["tf32"], indirect=True)
 @pytest.mark.parametrize("side", [1, 2**30, 2])
 def test_cost(timing, subject, precision, side):
     with timing(subject, precision=precision, mode="eager", batch=1, height=side, width=side) as case:
@@ -78,7 +81,8 @@ def test_everything_is_timed_and_recorded(command, timings, tmp_path):
     assert done.code == 0, done.err
     assert done.err.count("no CUDA device") == 1, "one line says that there is no GPU"
     found = read(tmp_path)
-    assert sorted(timing.case for timing in found) == [*3 * ["cost"], *2 * ["floor"], *4 * ["forward"], "tasks"]
+    assert sorted(timing.case for timing in found) == [*3 * ["cost"], *2 * ["floor"], *8 * ["forward"], "tasks"]
+    assert {timing.settings["batch"] for timing in found if timing.case == "forward"} == {1, 4}
     for timing in found:
         assert timing.settings["device"] == "cpu" and f"{timing.id}.json" in done.out
         assert timing.provenance["command"][1:3] == ["time", "--rounds"] and timing.provenance["versions"]["torch"]
@@ -98,6 +102,8 @@ def test_everything_is_timed_and_recorded(command, timings, tmp_path):
     outcomes = {int(t.settings["height"]): t.outcome for t in found if t.case == "cost"}
     assert outcomes == {1: "measured", 2: "measured", 2**30: "out of memory"}, "and the run goes on"
     assert "out of memory" in done.out
+    flags = {t.outcome: t.provenance["precision"]["matmul_tf32"] for t in found if t.case == "cost"}
+    assert flags == {"measured": True, "out of memory": True}, "those under which it ran, not those of afterwards"
 
 
 def test_names_choose_nets_and_cases_and_options_the_rest(command, timings, tmp_path):
@@ -109,8 +115,22 @@ def test_names_choose_nets_and_cases_and_options_the_rest(command, timings, tmp_
         ("forward", "voc2011/fcn8s_vgg16", "fast")
     }
     assert sorted((t.settings["precision"], t.settings["batch"]) for t in found) == [
-        ("bf16", 1), ("bf16", 8), ("fp32", 1), ("fp32", 8),
-    ]  # fmt: skip
+        (precision, batch) for precision in ("bf16", "fp32") for batch in (1, 4, 8)
+    ]
+
+
+def test_a_net_leaves_out_other_nets_and_not_a_case_of_none(command, timings, tmp_path):
+    (timings / "test_parts.py").unlink()
+    choice = ("fcn8s_vgg16", "--device", "cpu", "--rounds", 1, "--work-dirs")
+    for folder, cases in {"alone": (), "beside": ("tasks", "cost")}.items():
+        done = command("time", *cases, *choice, tmp_path / folder)
+        assert done.code == 0, done.err
+        found = [timing for timing in read(tmp_path / folder) if timing.case != "floor"]
+        assert {t.case for t in found} == (set(cases) or {"forward", "cost"})
+        assert {t.subject for t in found if t.case != "tasks"} == {"voc2011/fcn8s_vgg16"}
+        silent = {case for case in run.CASES if f"repro: {case} timed nothing" in done.err}
+        assert silent == (set() if cases else {"update", "peers", "sizes"})
+        assert cases or "REPRO_LABELS" in done.err
 
 
 def test_what_ran_is_recorded_though_another_case_fails(command, timings, tmp_path):

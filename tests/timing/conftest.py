@@ -11,8 +11,9 @@ def test_forward(timing, build, size, subject, precision):
 ```
 
 Several names in `measure` run in turn, A B C, A B C, on the same input. A block that runs out of memory is recorded as
-such, and the run goes on. Marked `full`, a test takes long and is left out unless `--timing-full` is given. A parameter
-`subject` is what `repro time NET` selects by, and `mode` what `--mode` does.
+such, and the run goes on. Marked `full`, a test takes long and is left out unless `--timing-full` is given; marked
+`full("cpu")`, on that device alone. A parameter `subject` that is an experiment is what `repro time NET` selects by,
+and `mode` what `--mode` does; tests without them run whatever was chosen.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "full: takes long, and is timed only where --timing-full is given")
+    config.addinivalue_line("markers", "full(device): takes long, there or anywhere: --timing-full times it")
     config.stash[OUT_OF_MEMORY] = []
 
 
@@ -65,9 +66,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.parent != HERE:
             continue
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        other = options.nets and item.path.stem != "test_floor" and parameters.get("subject") not in options.nets
+        subject = parameters.get("subject", "")
+        other = options.nets and "/" in subject and subject not in options.nets
         other = other or parameters.get("mode", options.modes[0]) not in options.modes
-        if other or (item.get_closest_marker("full") and not options.full):
+        full = item.get_closest_marker("full")
+        if other or (full and not options.full and options.device in (full.args or (options.device,))):
             out.append(item)
     items[:] = [item for item in items if item not in out]
     config.hook.pytest_deselected(items=out)
@@ -140,5 +143,5 @@ def timing(
 
     yield of
     if benchmark.enabled:
-        request.config.stash[OUT_OF_MEMORY] += [case.row() for case in cases if case.outcome != "measured"]
+        request.config.stash[OUT_OF_MEMORY] += [case.recorded for case in cases if case.outcome != "measured"]
         release(device)

@@ -1,7 +1,6 @@
-"""How fast images come out of the loader, and that an epoch of them takes no more memory than its beginning.
+"""The training loader: a cache makes it faster, and an epoch takes no more memory than its beginning.
 
-`pytest tests/timing --benchmark-enable` measures; else each benchmark runs once. Images per second stand in the
-benchmark's `extra_info`.
+`test_parts.py` times it.
 """
 
 import os
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -66,22 +64,6 @@ def pull(batches: Iterator[dict], count: int) -> None:
     for data in islice(batches, count):
         (image,), (sample,) = data["inputs"], data["data_samples"]
         assert image.shape == (3, *SIZE) and sample.gt_sem_seg.data.shape == (1, *SIZE)
-
-
-def measure(benchmark: Any, batches: Iterator[dict]) -> None:
-    pull(batches, 4 * DISTINCT)  # processes have started, a cache is filled
-    benchmark.pedantic(pull, args=(batches, PULLED), rounds=5)
-    if benchmark.stats:  # None where benchmarks are disabled
-        benchmark.extra_info["images_per_second"] = round(PULLED / benchmark.stats.stats.median, 1)
-
-
-@pytest.mark.parametrize("workers", [0, 1, 2])
-def test_images_per_second(benchmark, stream, workers):
-    measure(benchmark, stream(workers))
-
-
-def test_images_per_second_from_the_cache(benchmark, stream):
-    measure(benchmark, stream(0, cache=True))
 
 
 def test_cached_images_come_many_times_faster(stream):

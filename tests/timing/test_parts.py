@@ -49,10 +49,11 @@ def test_scorer(timing, size, device):
         assert len(metric.results) == SCORED
 
 
-def test_loader(timing, voc, stream):  # noqa: F811
-    with timing("loader", images=PULLED, workers=0) as case:
-        batches = stream(0)
-        pull(batches, DISTINCT)
+@pytest.mark.parametrize(("workers", "cache"), [(0, False), (1, False), (2, False), (0, True)])
+def test_loader(timing, stream, workers, cache):  # noqa: F811
+    with timing("loader", images=PULLED, workers=workers, cache="yes" if cache else "no") as case:
+        batches = stream(workers, cache=cache)
+        pull(batches, 4 * DISTINCT)  # processes have started, a cache is filled
         case.measure({"images": lambda given: pull(given, PULLED)}, [batches], rounds=ROUNDS, warmup=1)
 
 

@@ -7,7 +7,7 @@ from repro.timing.nets import NETS, build_step, channels_of
 from repro.timing.work import count_step
 
 SHORT = ("voc2011/fcn32s_alexnet", "voc2011/fcn32s_googlenet")
-SUBJECTS = [pytest.param(subject, marks=() if subject in SHORT else pytest.mark.full) for subject in NETS]
+SUBJECTS = [pytest.param(subject, marks=() if subject in SHORT else pytest.mark.full("cpu")) for subject in NETS]
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

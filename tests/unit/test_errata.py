@@ -4,20 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from written_records import VALID, copy_claims, raw_claims
+from written_records import VALID, confusions, copy_claims, put, raw_claims
 
 from repro import records
 from repro.data.splits import ids_sha256
 from repro.errors import UserError
+from repro.metrics import scores
 from repro.records import Bound, Bounds, Dataset, Timing
 from repro.report import errata, layouts
 from repro.report.claims import read_claims
 from repro.report.layouts import SELECTIONS
+from repro.upper_bounds.counting import count
+from repro.upper_bounds.procedures import PROCEDURES
 
 CLAIMS = read_claims()
 BACKGROUND = "this share of the labels is background"
 EIGHT, ALEXNET = "FCN-8s takes this long an image", "FCN-AlexNet takes this long for 500x500"
 NETS = {EIGHT: ("voc2011/fcn8s_vgg16", "voc2011/fcn32s_vgg16")}
+NAMES = ("background", "a", "b")
 RNG = np.random.default_rng()
 
 
@@ -28,16 +32,16 @@ def short_split(monkeypatch):
     monkeypatch.setitem(layouts.SELECTIONS, "full_split", rule)
 
 
-def provenance(device="A GPU", dirty=False, when="01", commit="0123456789abcdef", threads=None):
+def provenance(device="A GPU", dirty=False, when="01", commit="0123456789abcdef", threads=None, run="0123abcd"):
     known = {"commit": commit, "dirty": dirty, "device": device, "time": f"2026-01-{when}T00:00:00+00:00"}
-    return {**dict.fromkeys(records.PROVENANCE), **known, "threads": threads}
+    return {**dict.fromkeys(records.PROVENANCE), **known, "threads": threads, "run": run}
 
 
 def written(record, folder):
     return records.read_any(records.write_plain(record, folder))
 
 
-def bounds(folder, truths, ids=VALID, split="seg11valid", names=("background", "a", "b"), **where):
+def bounds(folder, truths, ids=VALID, split="seg11valid", names=NAMES, **where):
     dataset = Dataset("voc2011", split, len(ids), ids_sha256(ids), "0" * 64, {"semantic": list(names)})
     found = [Bound({"down": str(n)}, 32, truth, truth, truth) for n, truth in enumerate(truths)]
     return written(Bounds(dataset, found, provenance(**where)), folder)
@@ -175,6 +179,39 @@ def test_the_newest_bounds_count_and_their_procedures_agree(tmp_path):
         rows([bounds(tmp_path, [[3, 1, 1], [3, 1, 2]], when="04")])
 
 
+def test_the_background_by_the_procedures_that_are_measured(tmp_path):
+    """Some of them count void as background: the share is of the labelled pixels all the same."""
+    label = RNG.integers(0, 3, (37, 41)).astype(np.uint8)
+    label[3:9, 5:30] = 255
+    counts = count(label, PROCEDURES, (8,), 3)[:, 0].tolist()
+    found = [Bound(procedure.choices(), 8, *three) for procedure, three in zip(PROCEDURES, counts, strict=True)]
+    assert len({tuple(bound.truth) for bound in found}) == 2
+    dataset = Dataset(
+        "voc2011", "seg11valid", len(VALID), ids_sha256(VALID), "0" * 64, {"semantic": ["background", "a", "b"]}
+    )
+    cell = ours(BACKGROUND, [written(Bounds(dataset, found, provenance()), tmp_path)])
+    share = 100 * (label == 0).sum() / (label != 255).sum()
+    assert cell.text.startswith(f"{share:.2f}% of the labelled pixels")
+
+
+# the share of fine-tuning
+
+
+def test_the_share_of_full_fine_tuning_is_that_of_both_nets(tmp_path):
+    def net(name, seed, **changes):
+        return put(tmp_path, found=confusions(seed), experiment=f"voc2011/{name}_vgg16_cvpr", claims=[], **changes)
+
+    full, fixed = net("fcn32s", 1), net("fcn32s_fixed", 2)
+    statement = next(one for one in rows([]) if one.startswith("tuning"))
+    assert ours(statement, []).text == ours(statement, [full]).text == "—"
+    dirty, heavy = net("fcn32s_fixed", 3, dirty=True), net("fcn32s_fixed", 4, recipe="release")
+    assert ours(statement, [full, dirty, heavy]).text == "—"
+    cell = ours(statement, [full, dirty, heavy, fixed])
+    one, other = (100 * scores(record.confusion["semantic"]).mean_iu for record in (fixed, full))
+    assert cell.text == f"mean IU on seg11valid: {one:.2f} / {other:.2f} = {100 * one / other:.1f}%"
+    assert cell.records == (fixed.id, full.id)
+
+
 # times
 
 
@@ -196,7 +233,8 @@ def test_a_ratio_of_medians_on_each_device(tmp_path):
     [
         {"device": "Another GPU"},
         {"dirty": True},
-        {"commit": "f" * 16},
+        {"run": "ffffffff"},
+        {"run": None},
         {"changes": {"height": 375}},
         {"changes": {"precision": "tf32"}},
         {"changes": {"mode": "fast"}},
@@ -236,8 +274,8 @@ def test_without_times_in_one_run_the_work_is_compared(tmp_path):
 
 def test_what_was_measured_is_counted(tmp_path):
     empty = errata.document(CLAIMS, [])
-    assert (empty.measured, empty.cells) == (0, 3)
+    assert (empty.measured, empty.cells) == (0, 4)
     one = errata.document(CLAIMS, [bounds(tmp_path, [[3, 1, 1]])])
-    assert (one.measured, one.cells) == (1, 3)
+    assert (one.measured, one.cells) == (1, 4)
     both = [timing(tmp_path, net, [0.1]) for net in NETS[EIGHT]]
     assert errata.document(CLAIMS, both).measured == 1

@@ -1,5 +1,6 @@
 """The gallery draws what there are data for: which numbers stand in one chart, and which never do."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -148,3 +149,22 @@ def test_trainings_and_predictions_of_the_runs(drawn, tmp_path):
     assert [drawn.name for drawn in figures_of["Predictions"]] == ["predictions_geometric", "voc2011-predictions"]
     again, _ = drawn([], tmp_path)  # where the figures lie in the folder of runs, they are not found again
     assert len(again["Predictions"]) == 2
+
+
+def test_charts_show_the_timings_that_the_tables_count(drawn, tmp_path):
+    """The newest of equal settings, from a clean tree; two numbers of threads are two devices."""
+
+    def made(case="forward", when="02", threads=1, dirty=False):
+        one = timing(case)
+        where = one.provenance | {"time": f"2026-01-{when}T00:00:00+00:00", "threads": threads, "dirty": dirty}
+        return written(replace(one, provenance=where), tmp_path)
+
+    one, two = made(), made(threads=2)
+    made(when="01"), made(when="03", dirty=True), made(when="03", dirty=None)
+    costs = [made("cost"), made("cost", threads=2)]
+    _, noted = drawn(records.read_all_kinds(tmp_path))
+    (bars,) = [arguments[0] for name, *arguments in noted if name == "latency"]
+    assert [found.id for found in bars] == [one.id, two.id]
+    charts = [arguments[0] for name, *arguments in noted if name == "cost"]
+    assert sorted(found.id for chart in charts for found in chart) == sorted(found.id for found in costs)
+    assert len(charts) == 2

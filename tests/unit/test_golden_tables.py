@@ -131,7 +131,7 @@ def test_fixed_records_give_the_committed_bytes(folder):
 def test_every_kind_of_cell_is_in_it():
     with (GOLDEN / "scores.csv").open(newline="", encoding="utf-8") as file:
         verdicts = {row["verdict"] for row in csv.DictReader(file)}
-    assert verdicts == {"inside", "above", "below", "unmeasured", "printed only", "no claim"}
+    assert verdicts == {"inside", "above", "below", "not measured", "printed only", "no claim"}
     text = (GOLDEN / "scores.md").read_text(encoding="utf-8")
     assert all(part in text for part in ("—", " ± ", "Left out", "\\|", "62.40", "1e2_M"))
 

@@ -98,6 +98,13 @@ def test_seeds_of_another_frame_are_never_averaged(tmp_path):
     assert f"- `{old.id}`: another frame than the newest record's" in render.render("nyudv2", [tmp_path])
 
 
+def test_seeds_of_another_config_are_never_averaged(tmp_path):
+    old = measured(tmp_path, "nyudv2/fcn32s_rgb", seed=1, config_sha256="1" * 64, when="01")
+    new = measured(tmp_path, "nyudv2/fcn32s_rgb", seed=2, config_sha256="2" * 64, when="02")
+    assert render.table("nyudv2", [tmp_path])["records"].max() == new.id
+    assert f"- `{old.id}`: another config than the newest record's" in render.render("nyudv2", [tmp_path])
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -256,15 +263,29 @@ def test_on_the_sample_every_measured_row_is_filled(tmp_path, group):
     assert "No records yet" not in text and "Left out" not in text and "—" not in text
     assert f"repro reproduce {group} --sample" in text and "no claim of any paper" in text
     parsed = parse(text)
-    measured_blocks = [block for block in LAYOUTS[group].blocks if block.shape != "printed"]
-    assert [[row["net"] for row in rows] for rows in parsed.values()] == [
-        [row.label for row in block.rows] for block in measured_blocks
-    ]
+    assert {title: [row["net"] for row in rows] for title, rows in parsed.items()} == {
+        block.title: [row.label for row in block.rows] for block in on_sample(LAYOUTS[group]).blocks
+    }
+    own = {
+        (f"sample/{row.experiment}", metric)
+        for block in LAYOUTS[group].blocks
+        for row in block.rows
+        for metric in block.columns(row)
+        if (row.experiment or "").startswith(f"{group}/")
+    }
     table = render.table(f"sample_{group}", [tmp_path])
     assert (table["seeds"] == 1).all() and set(table["verdict"]) == {"no claim"}
     assert (table["claim"] == "").all() and table["ours"].notna().all()
+    assert set(zip(table["key"], table["metric"], strict=True)) == own
     for block in on_sample(LAYOUTS[group]).blocks:
         assert not block.printed_only and all(row.experiment in set(table["key"]) for row in block.rows)
+
+
+def test_drawn_tables_speak_of_no_table_of_the_paper_and_say_no_number_twice():
+    made = on_sample(LAYOUTS["voc2011"])
+    assert not any(re.search("CVPR|Section|Re-impl|released nets on", block.title) for block in made.blocks)
+    shown = [(row.experiment, metric) for block in made.blocks for row in block.rows for metric in block.columns(row)]
+    assert len(shown) == len(set(shown))
 
 
 @pytest.mark.parametrize("group", DRAWN)

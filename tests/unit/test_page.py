@@ -145,15 +145,15 @@ def test_equal_inputs_are_equal_bytes(committed):
 
 
 def test_the_summary_counts_what_the_documents_say():
-    verdicts = ["inside"] * 3 + ["above"] * 2 + ["below"] + ["unmeasured"] * 7 + ["no claim", "printed only"]
+    verdicts = ["inside"] * 3 + ["above"] * 2 + ["below"] + ["not measured"] * 7 + ["no claim", "printed only"]
     first = document(name="first", verdicts=verdicts, measured=8, cells=15)
     second = document(name="second", verdicts=["inside"], measured=1, cells=4)
     found = Page(page.html(shown(first, second)))
     assert "measured 9 of the 19 numbers that it is to measure (all: 9 of 19)." in found.text
     assert "Of 7 printed claims with a measurement beside them, 4 lie inside our 95% interval, 2 above it" in found.text
-    assert "and 1 below it; 7 are unmeasured." in found.text
+    assert "and 1 below it; 7 are not measured." in found.text
     assert [cell[0] for cell in found.tables[0][1]] == ["About first", "8", "15", "3", "2", "1", "repro time"]
-    nothing = Page(page.html(shown(document(verdicts=["unmeasured"], cells=1)))).text
+    nothing = Page(page.html(shown(document(verdicts=["not measured"], cells=1)))).text
     assert "measured 0 of the 1 numbers" in nothing and "No printed claim has a measurement beside it yet." in nothing
 
 
@@ -204,7 +204,7 @@ def test_notes_lead_to_documents_and_records_of_the_page():
         ("only 70%", None),
         ("99b312c01c", None),
         ("2.11.0", None),
-        ("unmeasured", None),
+        ("not measured", None),
     ],
 )
 def test_the_number_that_a_cell_begins_with(text, value):

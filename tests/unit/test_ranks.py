@@ -1,5 +1,6 @@
 """A statement about an order gets the verdict that the records give it, and none that they do not."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -173,6 +174,23 @@ def test_a_geometric_number_is_ranked_by_the_geometric_head(tmp_path):
     assert verdicts(layout(), taken)[0]["verdict"].text == "does not hold"
 
 
+def test_as_good_asks_for_no_difference_and_never_says_holds(tmp_path):
+    made = layout()
+    made = replace(made, ranks=(replace(made.ranks[0], as_good=True),))
+    good, bad = confusions(1), worse(confusions(1), 0.2)
+    first, second = put(tmp_path, found=good), put(tmp_path, found=bad, experiment="other")
+    for one, other, word in (
+        (first, second, "better"),
+        (second, first, "worse"),
+        (first, first, "no difference found"),
+    ):
+        (line,) = verdicts(made, {"FCN-16s": [one], "FCN-32s": [other]})
+        assert line["verdict"].text == word
+    again = put(tmp_path, seed=2, found=confusions(1))  # one seed says better, another nothing
+    (line,) = verdicts(made, {"FCN-16s": [first, again], "FCN-32s": [second, again]})
+    assert line["verdict"].text == "undecided"
+
+
 # what is printed
 
 
@@ -216,4 +234,7 @@ def test_each_statement_of_the_tables_is_what_is_printed(name):
     assert len(section.rows) == sum(len(rank.rows) - 1 for rank in made.ranks)
     headings = [column.heading for column in section.columns]
     said = {row[headings.index("printed so")].text for row in section.rows}
-    assert said == ({"—"} if name == "siftflow" else {"yes"})  # of SIFT Flow's separate nets nothing is printed
+    assert said == (
+        {"—"} if name in ("siftflow", "sample") else {"yes"}
+    )  # of separate or drawn nets nothing is printed
+    assert any("another recipe" in note for note in section.notes) == (name in ("nyudv2", "pascal_context"))

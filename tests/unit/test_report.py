@@ -86,7 +86,7 @@ def test_the_csv_holds_the_same_cells(tmp_path):
 def test_without_records_all_is_missing():
     frame = render.table("voc2011", [])
     assert frame["ours"].isna().all()
-    assert set(frame["verdict"]) == {"unmeasured", "printed only"}
+    assert set(frame["verdict"]) == {"not measured", "printed only"}
     text = render.render("voc2011", [])
     assert line(text, "FCN-16s") == {
         "net": "FCN-16s",
@@ -95,7 +95,7 @@ def test_without_records_all_is_missing():
         "ours": "—",
         "95% interval": "—",
         "difference": "—",
-        "verdict": "unmeasured",
+        "verdict": "not measured",
     }
     layout = LAYOUTS["voc2011"]
     commands = [block.command or layout.command for block in layout.blocks if block.shape != "printed"]
@@ -179,7 +179,7 @@ def test_the_sample_has_its_own_table(tmp_path):
     assert (row["net"], row["seeds"]) == ("FCN-16s", "2")
     assert re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d \[\d+\.\d\d, \d+\.\d\d\]", row["mean IU"])
     frame = render.table("sample", [tmp_path])
-    assert set(frame["verdict"]) == {"no claim", "unmeasured"}
+    assert set(frame["verdict"]) == {"no claim", "not measured"}
     assert frame["claim_value"].isna().all()
     assert (render.table("voc2011", [tmp_path])["seeds"] == 0).all()
 
@@ -245,9 +245,25 @@ def test_the_index_counts_measured_cells(tmp_path):
     put(tmp_path / "r")
     render.render_all(tmp_path / "out", records_folders=[tmp_path / "r"])
     text = (tmp_path / "out" / "README.md").read_text()
-    to_measure = render.table("voc2011", [])["verdict"] == "unmeasured"
-    assert f"4 of {to_measure.sum()} cells" in text
-    assert "0 of 20 cells" in text  # NYUDv2
+    lines = {line.split("](")[0]: line for line in text.splitlines() if "](" in line}
+    numbers = {
+        (row.experiment, metric, block.selection)
+        for block in LAYOUTS["voc2011"].blocks
+        for row in block.rows
+        for metric in block.columns(row)
+        if row.experiment
+    }
+    claims = {
+        (row.claim, metric)
+        for block in LAYOUTS["voc2011"].blocks
+        for row in block.rows
+        for metric in block.columns(row)
+        if row.experiment and row.claim
+    }
+    assert len(numbers) < (render.table("voc2011", [])["verdict"] == "not measured").sum()
+    voc, nyud = (re.sub(" +", " ", next(line for name, line in lines.items() if n in name)) for n in ("VOC", "NYU"))
+    assert f"| 4 of {len(claims)} | 4 of {len(numbers)} cells |" in voc
+    assert "| — | 0 of 20 cells |" in nyud  # no experiment repeats the recipe of Table 4
     for layout in LAYOUTS.values():
         assert f"({layout.name}.md)" in text
         assert f"`{layout.command}`" in text

@@ -16,7 +16,7 @@ from repro.timing import case as case_module
 from repro.timing.case import Case, random_images
 from repro.timing.device import available_memory, energy_meter, is_out_of_memory, peak_memory, use_precision
 from repro.timing.nets import NETS, build_net, build_step, forward, in_mode, largest_difference
-from repro.timing.results import print_timings, read_benchmarks, share_of_floor
+from repro.timing.results import print_timings, read_benchmarks
 
 CPU = {"device": "cpu", "precision": "fp32", "mode": "eager"}
 
@@ -119,13 +119,16 @@ def test_other_errors_are_not_swallowed():
 
 
 def test_more_than_there_is_is_out_of_memory_before_it_is_tried():
-    free = available_memory("cpu")
+    free = available_memory()
     assert free > 2**20
     with Case("cost", "net", CPU, Benchmark()) as case:
         case.require(free // 100)
         case.require(100 * free)
         raise AssertionError("the block goes on")
-    assert case.outcome == "out of memory"
+    assert case.outcome == "out of memory" and case.work["bytes_needed"] == 100 * free
+    with Case("cost", "net", CPU | {"device": "cuda"}, SimpleNamespace(enabled=False)) as case:
+        case.require(100 * free)
+    assert case.outcome == "measured" and not case.work, "a GPU tells by itself"
 
 
 def test_every_sample_is_read_back(tmp_path):
@@ -167,10 +170,23 @@ def test_a_row_gets_the_peaks_of_its_own_precision(tmp_path):
     plain, bf16, tf32, *floor = read_benchmarks(tmp_path / "results.json", [])
     assert plain.work == {"flop": 100, "bytes": 30, "peak_flop_per_second": 100, "peak_bytes_per_second": 20}
     assert bf16.work["peak_flop_per_second"] == 400
-    assert "peak_flop_per_second" not in tf32.work and share_of_floor(tf32, 1.0) is None
+    assert "peak_flop_per_second" not in tf32.work and tf32.floor is None
     assert all("peak_flop_per_second" not in timing.work for timing in floor)
-    assert share_of_floor(plain, 3.0) == pytest.approx(1.5 / 3), "the bytes take 1.5 s, the operations 1 s"
+    assert plain.floor == pytest.approx(1.5), "the bytes take 1.5 s, the operations 1 s"
     assert len({timing.provenance["run"] for timing in (plain, bf16, tf32, *floor)}) == 1
+
+
+def test_the_table_shows_the_floors_share(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "160")
+    rows = [
+        row("forward", "net", [4.0, 6.0, 9.0], {"flop": 100, "bytes": 60}),
+        row("floor", "matrix_product", [1.0], {"flop": 100}),
+        row("floor", "copy", [2.0], {"bytes": 40}),
+    ]
+    (tmp_path / "results.json").write_text(json.dumps({"benchmarks": rows}))
+    print_timings(read_benchmarks(tmp_path / "results.json", []))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "forward" in line)
+    assert line.split()[-3:] == ["6000.0", "6333.3", "50%"]
 
 
 def test_the_table_shows_medians_and_what_did_not_fit(capsys, monkeypatch, tmp_path):

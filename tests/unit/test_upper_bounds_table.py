@@ -70,7 +70,8 @@ def test_without_a_record_the_claims_stand_alone(claims):
     page = document(claims, [])
     assert (page.measured, page.cells) == (0, 6)
     assert texts(page.sections[0]) == [
-        ["the paper", "", "", "", "50.9", "73.3", "86.1", "92.8", "96.4", "98.5", "", ""]
+        ["the paper", "", "", "", "50.9", "73.3", "86.1", "92.8", "96.4", "98.5", "", ""],
+        ["—"] * 12,
     ]
     assert [cell.claim for cell in page.sections[0].rows[0][4:10]] == [
         f"cvpr2015/appendix_a/factor {f}" for f in FACTORS

@@ -11,6 +11,7 @@ from repro.errors import UserError
 from repro.records import Timing
 from repro.report.figures.canvas import canvas, legend_below, line_style
 from repro.report.figures.times import label_timings
+from repro.report.timing.pool import device_of
 
 GIB = 2**30
 
@@ -78,7 +79,7 @@ def cost(timings: Sequence[Timing], path: Path | str, title: str = "") -> None:
     """
     if not timings or any(not {"batch", "height", "width"} <= set(timing.settings) for timing in timings):
         raise UserError("the cost curves need timings with batch, height and width")
-    if len({timing.device for timing in timings}) > 1:
+    if len({device_of(timing) for timing in timings}) > 1:
         raise UserError("the cost curves of two devices do not share a chart")
     shared, labels = label_timings(timings, without=("height", "width"))
     lines: dict[str, list[Timing]] = {label: [] for label in labels}

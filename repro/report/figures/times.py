@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from repro.errors import UserError
 from repro.records import Timing
 from repro.report.figures.canvas import COLOURS, HATCHES, canvas, pick
+from repro.report.timing.pool import device_of
 
 VALUES = ("subject", "precision", "mode", "direction", "peer")  # settings that need no name before their value
 
@@ -43,7 +44,7 @@ def latency(timings: Sequence[Timing], path: Path | str, title: str = "") -> Non
         for name, trials in (timing.seconds or {"": []}).items():
             what = ": ".join(filter(None, (label, name if len(names) > 1 else "")))
             bar = _Bar(what or timing.subject, name, [1000 * trial for trial in trials])
-            panels.setdefault(timing.device, []).append(bar)
+            panels.setdefault(device_of(timing), []).append(bar)
     heights = [0.21 * len(bars) + 0.7 for bars in panels.values()]
     with canvas(path, 7.2, sum(heights) + 0.55) as figure:
         subplots = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]

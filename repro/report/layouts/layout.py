@@ -63,6 +63,7 @@ class Block:
         absent: which classes a mean runs over, as for `repro.metrics.scores`.
         classes, without: names of the semantic classes that it scores over, or leaves out; empty for all, or none.
         command: measures it, where that is another than the layout's.
+        drawn: its title where the same experiments learn drawn images, if its own is not to stand there.
     """
 
     title: str
@@ -77,6 +78,7 @@ class Block:
     without: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
     command: str = ""
+    drawn: str = ""
 
     def columns(self, row: Row) -> tuple[str, ...]:
         """The metrics of a row, in the block's order."""
@@ -120,6 +122,7 @@ class Rank:
         block: title of the block whose rows it is about.
         rows: their labels, from the best to the worst.
         metric: that it is about.
+        as_good: whether it says of two rows that the first is as good as the second, and not better.
     """
 
     statement: str
@@ -127,6 +130,7 @@ class Rank:
     block: str
     rows: tuple[str, ...]
     metric: str = "mean_iu"
+    as_good: bool = False
 
 
 @dataclass(frozen=True)

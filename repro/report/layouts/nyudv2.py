@@ -42,7 +42,7 @@ NYUDV2 = Layout(
     ),
     ranks=(
         Rank(
-            "fused late is best, fused early betters colour, and HHA alone is worst",
+            "the order of colour, depth and their fusions, as Table 4 prints it",
             "Section 5, Table 4",
             MEASURED,
             ("FCN-16s RGB-HHA", "FCN-32s RGB-HHA", "FCN-32s RGBD", "FCN-32s RGB", "FCN-32s HHA"),

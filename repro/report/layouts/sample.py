@@ -1,14 +1,17 @@
 """The embedded sample's own table, and any other table filled with nets that were trained on drawn images."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from repro.errors import UserError
 from repro.metrics import METRICS
-from repro.report.layouts.layout import Block, Layout, Row
+from repro.report.layouts.layout import Block, Layout, Rank, Row
 from repro.report.layouts.rows import by_stride
 from repro.report.layouts.selections import SELECTIONS
 
 NO_CLAIM = "Drawn images: these numbers compare with no claim of any paper."
+
+STRIDES = "Finer strides on drawn scenes"
 
 SAMPLE = Layout(
     name="sample",
@@ -17,7 +20,7 @@ SAMPLE = Layout(
     command="tox -e reproduce-sample",
     blocks=(
         Block(
-            title="Finer strides on drawn scenes",
+            title=STRIDES,
             rows=by_stride("sample"),
             metrics=METRICS,
             selection="sample",
@@ -58,13 +61,15 @@ SAMPLE = Layout(
             command="repro reproduce ablations",
         ),
     ),
+    ranks=(Rank("the finer the stride the better", "README", STRIDES, ("FCN-8s", "FCN-16s", "FCN-32s")),),
 )
 
 
 def on_sample(layout: Layout) -> Layout:
     """A table with the rows that this suite measures, filled by the same experiments on drawn images.
 
-    Columns and blocks that only stand as printed are left out, and blocks of experiments of another group.
+    Columns and blocks that only stand as printed are left out, blocks of experiments of another group, and those
+    that show nothing beyond another block.
 
     Raises:
         UserError: nothing is drawn in the form of this table's dataset, or the table is of drawn images already.
@@ -76,7 +81,7 @@ def on_sample(layout: Layout) -> Layout:
         for block in layout.blocks
         if all((row.experiment or "").startswith(f"{layout.name}/") for row in block.rows)
     ]
-    blocks = tuple(_drawn(block, layout.name) for block in own)
+    blocks = tuple(_drawn(block, layout.name) for block in own if not _repeats(block, own))
     return replace(
         layout,
         name=f"sample_{layout.name}",
@@ -88,11 +93,22 @@ def on_sample(layout: Layout) -> Layout:
     )
 
 
+def _repeats(block: Block, others: Sequence[Block]) -> bool:
+    """Whether one other block shows all numbers of a block, and more."""
+    numbers = _numbers(block)
+    return any(numbers < _numbers(other) for other in others)
+
+
+def _numbers(block: Block) -> set[tuple[object, ...]]:
+    rule = (block.absent, block.classes, block.without)
+    return {(row.experiment, metric, *rule) for row in block.rows for metric in block.columns(row)}
+
+
 def _drawn(block: Block, group: str) -> Block:
     rows = tuple(replace(row, claim=None, experiment=f"sample/{row.experiment}") for row in block.rows)
     return replace(
         block,
-        title=f"{block.title} (drawn)",
+        title=block.drawn or f"{block.title} (drawn)",
         rows=rows,
         selection=f"sample_{group}",
         recipe="sample",

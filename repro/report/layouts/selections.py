@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from repro.records import Record
+from repro.records import Bounds, Record
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Selection:
     ids_sha256: str | None = None
     clean: bool = False
 
-    def refuses(self, record: Record) -> str | None:
+    def refuses(self, record: Record | Bounds) -> str | None:
         """Why the rule leaves a record out, in a few words; None when it takes it."""
         found = record.dataset
         if found.name != self.dataset:
@@ -35,8 +35,10 @@ class Selection:
         return None
 
 
-def trees(record: Record) -> dict[str, dict[str, Any]]:
+def trees(record: Record | Bounds) -> dict[str, dict[str, Any]]:
     """Where a record was made, each of which is to be a clean tree: scoring, and training unless others did it."""
+    if isinstance(record, Bounds):
+        return {"measured": record.provenance}
     scored = {"scored": record.provenance}
     return scored if is_released(record) else scored | {"trained": record.training.get("provenance", {})}
 

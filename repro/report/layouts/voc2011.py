@@ -64,6 +64,7 @@ VOC2011 = Layout(
             metrics=METRICS,
             selection="full_split",
             recipe="cvpr2015",
+            drawn="Skip nets, and the score layer alone",
             footnotes=(
                 "Trained on the 8498 SBD images by the CVPR recipe. FCN-32s-fixed trains its score layer only.",
             ),
@@ -89,6 +90,7 @@ VOC2011 = Layout(
             selection="voc2011_val",
             recipe="cvpr2015",
             printed_only=("forward_time", "conv_layers", "parameters", "rf_size", "max_stride"),
+            drawn="Three classifiers made fully convolutional",
             footnotes=(
                 "Trained on the 1112 images of VOC 2011 train by the CVPR recipe.",
                 "What describes a net is the paper's; the tests derive the same from the layers. The 907 counts the "
@@ -148,6 +150,7 @@ VOC2011 = Layout(
             selection="full_split",
             recipe="release",
             shape="scores",
+            drawn="Skip nets and FCN-AlexNet by the released nets' experiments",
             footnotes=(
                 "The nets above that are trained or scored here, with all four metrics, to be read beside what others "
                 "print.",
@@ -180,13 +183,24 @@ VOC2011 = Layout(
             TABLE_2,
             ("FCN-8s", "FCN-16s", "FCN-32s", "FCN-32s-fixed"),
         ),
-        Rank("VGG16 is the best trunk", "Section 4.1, Table 1", TABLE_1, ("FCN-VGG16", "FCN-GoogLeNet", "FCN-AlexNet")),
+        Rank(
+            "the trunks stand in this order, as Table 1 prints it",
+            "Section 4.1, Table 1",
+            TABLE_1,
+            ("FCN-VGG16", "FCN-GoogLeNet", "FCN-AlexNet"),
+        ),
         *(
-            Rank(f"FCN-8s leads on VOC {year} test", "Section 5, Table 3", TABLE_3, nets, f"mean_iu_voc{year}_test")
+            Rank(
+                f"the order on VOC {year} test, as Table 3 prints it",
+                "Section 5, Table 3",
+                TABLE_3,
+                nets,
+                f"mean_iu_voc{year}_test",
+            )
             for year, nets in ((2011, ("FCN-8s", "SDS", "R-CNN")), (2012, ("FCN-8s", "SDS")))
         ),
         Rank(
-            "the released nets stand in this order",
+            "the released nets stand in this order, as printed",
             "README of the released nets",
             RELEASE,
             ("FCN-8s", "FCN-8s at once", "FCN-16s", "FCN-32s", "FCN-AlexNet"),

@@ -17,8 +17,8 @@ from repro.report.timing.table import FRAME, NUMBERS, Claims, Table
 INTRODUCTION = (
     "*printed*: as the paper prints it, of its GPU and framework. *device*: what ran ours; a processor with another "
     "number of threads is another device, and a time of ours never stands in a column of printed ones. Every record is "
-    "from a clean tree; of those of equal settings and device the newest counts. A ratio of two records is of one run: "
-    "one device, and one commit or, where the records name it, one `run`.",
+    "from a clean tree; of those of equal settings and device the newest counts. A ratio of two records is of one "
+    "`run` on one device.",
     "Times in milliseconds, numbers to three significant digits. Sizes are height x width. *settings*: what a rule "
     "leaves open; *fp32* is IEEE fp32.",
 )

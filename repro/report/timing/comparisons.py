@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from repro.records import Timing
-from repro.report.ranks import NOT_MEASURED, UNDECIDED
+from repro.report.document import NOT_MEASURED
+from repro.report.ranks import UNDECIDED
 from repro.report.timing import rules
 from repro.report.timing.pool import Pool, Rule, device_of
 from repro.report.timing.quantities import (

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from repro.errors import UserError
 from repro.records import Timing
-from repro.report.ranks import NOT_MEASURED
+from repro.report.document import NOT_MEASURED
 from repro.report.timing.pool import Pool, Rule, device_of
-from repro.report.timing.quantities import Number, digits, images_per_second, median, trials
+from repro.report.timing.quantities import Number, digits, median, trials
 from repro.report.timing.table import VERDICT, Claims, Line, Table, Value, claimed
 
 Quantity = Callable[[Timing, Pool], Value]
@@ -117,23 +117,5 @@ def against(rule: Rule, **settings: str) -> Quantity:
             return Value()
         ratio = median(other) / median(timing)
         return Value(digits(ratio), ratio, records=tuple(dict.fromkeys((timing.id, other.id))))
-
-    return value
-
-
-def slowest_of(rule: Rule, subjects: Iterable[str]) -> Quantity:
-    """Whether a subject is the slowest of several, each in its best settings; only where a device has run them all."""
-    wanted = set(subjects)
-
-    def value(timing: Timing, pool: Pool) -> Value:
-        best: dict[str, Timing] = {}
-        for other in pool.newest(rule):
-            if device_of(other) == device_of(timing) and other.outcome == "measured":
-                best[other.subject] = max(best.get(other.subject, other), other, key=images_per_second)
-        if not wanted <= set(best):
-            return Value(NOT_MEASURED)
-        slowest = min(best.values(), key=images_per_second)
-        ids = tuple(other.id for other in best.values())
-        return Value("the slowest part" if slowest.subject == timing.subject else "faster", records=ids)
 
     return value

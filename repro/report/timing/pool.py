@@ -68,8 +68,8 @@ def device_of(timing: Timing) -> str:
 
 
 def run_of(timing: Timing) -> tuple[str, str]:
-    """The run that a timing belongs to: its `run` where the record names one, else its commit; on one device."""
-    return str(timing.provenance.get("run") or timing.provenance["commit"]), device_of(timing)
+    """The run that a timing belongs to, on one device; a record that names no `run` is one by itself."""
+    return str(timing.provenance.get("run") or timing.id), device_of(timing)
 
 
 class Pool:
@@ -79,12 +79,14 @@ class Pool:
         self.timings = sorted((r for r in records if isinstance(r, Timing)), key=_age)
         self.clean = [timing for timing in self.timings if timing.provenance["dirty"] is False]
 
+    @property
+    def counted(self) -> list[Timing]:
+        """The newest clean timing of each case, subject, settings and device."""
+        return list({_identity(timing): timing for timing in self.clean}.values())
+
     def newest(self, rule: Rule) -> list[Timing]:
         """What a rule takes, by device and settings: the newest of equal case, subject, settings and device."""
-        found = {
-            _identity(timing): timing for timing in self.clean if rule.takes(timing)
-        }  # the last, the newest, stays
-        return sorted(found.values(), key=lambda t: (device_of(t), t.subject, _order(t.settings)))
+        return sorted(filter(rule.takes, self.counted), key=lambda t: (device_of(t), t.subject, _order(t.settings)))
 
     def together(self, *rules: Rule) -> list[tuple[Timing, ...]]:
         """For each device one timing of every rule, all from the newest run that holds them all.

@@ -77,17 +77,13 @@ def share_of_peak(timing: Timing) -> float | None:
 
 
 def floor(timing: Timing) -> float | None:
-    """The least seconds that the device's peaks allow: for its FLOP or for its bytes, whichever takes longer."""
-    numbers = timing.work
-    if not {"flop", "peak_flop_per_second", "bytes", "peak_bytes_per_second"} <= set(numbers):
-        return None
-    return max(numbers[name] / numbers[f"peak_{name}_per_second"] for name in ("flop", "bytes"))
+    """The least seconds that the device's peaks allow."""
+    return timing.floor
 
 
 def share_of_floor(timing: Timing) -> float | None:
     """How much of the median the floor is, in percent."""
-    least = floor(timing)
-    return None if least is None else 100 * least / median(timing)
+    return None if timing.floor is None else 100 * timing.floor / median(timing)
 
 
 def per_pixel(seconds_or_bytes: Number, scale: float = 1) -> Number:
