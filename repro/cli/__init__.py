@@ -24,9 +24,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print(
-                "repro: interrupted; a training goes on from its last checkpoint, a timing begins anew", file=sys.stderr
-            )
+            print("repro: interrupted; a training goes on from its checkpoint, a timing begins anew", file=sys.stderr)
         raise
 
 
