@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from repro.report.layouts.layout import Rank
 
 GOLDEN = Path(__file__).parent / "golden"
 IDS = [f"image_{n:02}" for n in range(12)]
-SELECTIONS["golden"] = Selection(
+RULE = Selection(
     "golden", "the 12 images", dataset="golden", split="val", images=12, ids_sha256=ids_sha256(IDS), clean=True
 )
 FINER = "Finer strides: claims beside measurements"
@@ -91,7 +92,8 @@ def write_records(folder: Path) -> None:
 
 
 def rendered(*folders: Path) -> dict[str, bytes]:
-    document = scores.document(LAYOUT, read_claims(GOLDEN / "claims"), read_all_kinds(*folders))
+    with patch.dict(SELECTIONS, golden=RULE):
+        document = scores.document(LAYOUT, read_claims(GOLDEN / "claims"), read_all_kinds(*folders))
     return {name: text.encode() for name, text in render.files(document).items()}
 
 
