@@ -56,7 +56,7 @@ def test_list_counts_records_and_names_what_is_none(command, trained, tmp_path, 
     (tmp_path / "work_dirs/records").symlink_to(trained / "records")
     lines = {line.split()[0]: line for line in command("list").out.splitlines()}
     found = [
-        json.loads(path.read_text())["experiment"]
+        json.loads(path.read_text()).get("experiment")
         for folder in (trained / "records", Path(repro.__file__).parents[1] / "tables/records")
         for path in folder.rglob("*.json")
     ]
