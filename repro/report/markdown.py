@@ -47,12 +47,7 @@ def index(groups: Mapping[str, Sequence[Document]]) -> str:
         ]
         parts += [
             f"## {title}",
-            tabulate(
-                lines,
-                ["table", "holds", "claims answered", "measured", "filled by"],
-                tablefmt="pipe",
-                disable_numparse=True,
-            ),
+            tabulate(lines, INDEX, tablefmt="pipe", disable_numparse=True),
         ]
     parts.append(
         "`records/<machine>/` holds what this suite measured, as written: one JSON a measurement and, beside an "

@@ -17,8 +17,8 @@ from repro.records import Timing
 def read_benchmarks(path: Path, command: Sequence[str]) -> list[Timing]:
     """The timings in a JSON of pytest-benchmark, not yet written.
 
-    Every row gets the peaks that its device reached in the same run: `work` has `flop_per_second`, in the row's own
-    precision, and `bytes_per_second`. Its provenance names the `run`.
+    Every row gets the peaks that its device reached in the same run: `work` has `peak_flop_per_second`, in the row's
+    own precision, and `peak_bytes_per_second`. Its provenance names the `run`.
 
     Args:
         command: what the user typed, for the provenance.

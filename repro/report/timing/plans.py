@@ -6,7 +6,6 @@ from repro.report.timing import rules
 from repro.report.timing.plan import Plan, Quantity, Row, against, mean_and_sd, number
 from repro.report.timing.quantities import (
     best_rate,
-    floor,
     images,
     images_per_second,
     median,
@@ -127,7 +126,7 @@ FLOOR = Plan(
         "moved (GB)": number(work("bytes", 1e-9)),
         "peak (GFLOP/s)": number(work("peak_flop_per_second", 1e-9)),
         "peak (GB/s)": number(work("peak_bytes_per_second", 1e-9)),
-        "floor (ms)": number(lambda timing: None if (least := floor(timing)) is None else 1e3 * least),
+        "floor (ms)": number(lambda timing: None if timing.floor is None else 1e3 * timing.floor),
         **MEDIAN,
         "floor / median (%)": number(share_of_floor),
         "FLOP/s of peak (%)": number(share_of_peak),

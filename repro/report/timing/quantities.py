@@ -76,11 +76,6 @@ def share_of_peak(timing: Timing) -> float | None:
     return 100 * timing.work["flop"] / (median(timing) * timing.work["peak_flop_per_second"])
 
 
-def floor(timing: Timing) -> float | None:
-    """The least seconds that the device's peaks allow."""
-    return timing.floor
-
-
 def share_of_floor(timing: Timing) -> float | None:
     """How much of the median the floor is, in percent."""
     return None if timing.floor is None else 100 * timing.floor / median(timing)
