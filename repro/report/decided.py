@@ -8,6 +8,7 @@ from repro.metrics import scores
 from repro.records import AnyRecord, Bounds, Record
 from repro.report.document import MISSING
 from repro.report.layouts import SELECTIONS
+from repro.report.layouts.selections import age
 from repro.report.timing.pool import Pool, Rule, device_of
 from repro.report.timing.quantities import median
 
@@ -37,7 +38,7 @@ def background(records: Sequence[AnyRecord]) -> Answer:
     found = [record for record in records if isinstance(record, Bounds) and rule.refuses(record) is None]
     if not found:
         return Answer()
-    newest = max(found, key=lambda record: (record.provenance["time"], record.id))
+    newest = max(found, key=age)
     names = newest.dataset.classes["semantic"]
     counts = {tuple(bound.truth) for bound in newest.bounds if bound.procedure.get("void") != VOID_SCORED}
     if len(counts) != 1 or "background" not in names:
@@ -51,7 +52,7 @@ def background(records: Sequence[AnyRecord]) -> Answer:
 def share_of_mean_iu(records: Sequence[AnyRecord], part: str, whole: str) -> Answer:
     """One experiment's mean IU on seg11valid in percent of another's, by the newest clean record of each."""
     rule, newest = SELECTIONS["full_split"], {}
-    for record in sorted((r for r in records if isinstance(r, Record)), key=lambda r: (r.provenance["time"], r.id)):
+    for record in sorted((r for r in records if isinstance(r, Record)), key=age):
         if record.recipe == "cvpr2015" and rule.refuses(record) is None:
             newest[record.experiment] = record
     if part not in newest or whole not in newest:
@@ -87,6 +88,6 @@ def times_as_long(records: Sequence[AnyRecord], one: Rule, other: Rule) -> Answe
     counted = [[timing for timing in pool.newest(rule) if "flop" in timing.work] for rule in (one, other)]
     if not all(counted):
         return Answer()
-    a, b = (max(timings, key=lambda timing: (timing.provenance["time"], timing.id)) for timings in counted)
+    a, b = (max(timings, key=age) for timings in counted)
     ratio = a.work["flop"] / b.work["flop"]
     return Answer(f"{ratio:.2f} times the FLOP; no run has the times of both", ratio, (a.id, b.id))

@@ -13,7 +13,7 @@ from repro.report.claims import Claim
 from repro.report.document import NOT_MEASURED
 from repro.report.layouts import Block, Layout, Row
 from repro.report.layouts.layout import source_of
-from repro.report.layouts.selections import is_released
+from repro.report.layouts.selections import age, is_released
 
 KEY = ["key", "metric"]
 MEASURED = ["ours", "sd", "low", "high", "seeds", "images", "records"]
@@ -96,7 +96,7 @@ def _choose(row: Row, block: Block, records: Sequence[Record]) -> tuple[list[Rec
     reasons = [(record, block.refuses(record, row)) for record in records if row.answered_by(record)]
     refused = [(record, reason) for record, reason in reasons if reason]
     newest: dict[int | None, Record] = {}
-    accepted = sorted((r for r, reason in reasons if not reason), key=lambda r: (r.provenance["time"], r.id))
+    accepted = sorted((r for r, reason in reasons if not reason), key=age)
     trained = [record for record in accepted if not is_released(record)]
     refused += [(r, "released weights, where others were trained here") for r in accepted if trained and is_released(r)]
     for record in reversed(trained or accepted):

@@ -36,7 +36,7 @@ def publish(paths: Iterable[Path], machine: str, folder: Path | None = None) -> 
         raise UserError("there is no record to publish")
     found = [records.read_any(file) for file in files]
     for record in found:
-        for where in trees(record).values() if isinstance(record, Record) else [record.provenance]:
+        for where in trees(record).values():
             if where.get("dirty") is not False:
                 raise UserError(f"{record.id} is not from a clean tree: commit, then measure again")
         if isinstance(record, Record) and record.recipe == "changed":

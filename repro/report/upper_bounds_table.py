@@ -15,9 +15,9 @@ from repro.metrics import METRICS
 from repro.records import AnyRecord, Bound, Bounds
 from repro.report.claims import Claim, read_claims
 from repro.report.document import MISSING, Cell, Column, Document, Section
-from repro.report.layouts.selections import SELECTIONS
+from repro.report.layouts.selections import SELECTIONS, age
+from repro.upper_bounds.procedures import FACTORS
 
-FACTORS = (128, 64, 32, 16, 8, 4)
 CHOICES = ("down", "up", "void", "lattice", "written")  # of a procedure
 BEFORE = "before measuring"  # when a procedure was written down
 TOLERANCE = 0.3  # in points: how far the paper's procedure may be from the paper at any factor
@@ -151,7 +151,7 @@ def _refuses(record: Bounds, clean: bool = True) -> str | None:
 def _choose(records: Sequence[AnyRecord]) -> tuple[Bounds | None, list[tuple[Bounds, str]]]:
     """The newest record that the rule takes, and the others, with why not."""
     reasons = [(record, _refuses(record)) for record in records if isinstance(record, Bounds)]
-    accepted = sorted((r for r, reason in reasons if not reason), key=lambda r: (r.provenance["time"], r.id))
+    accepted = sorted((r for r, reason in reasons if not reason), key=age)
     left_out = [(record, reason or "an older record") for record, reason in reasons if record not in accepted[-1:]]
     return (accepted[-1] if accepted else None), sorted(left_out, key=lambda item: item[0].id)
 

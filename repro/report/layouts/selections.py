@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from repro.records import Bounds, Record
+from repro.records import AnyRecord, Bounds, Record
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,14 @@ class Selection:
         return None
 
 
-def trees(record: Record | Bounds) -> dict[str, dict[str, Any]]:
+def age(record: AnyRecord) -> tuple[str, str]:
+    """Sorts records from the oldest to the newest; by id where that does not tell."""
+    return record.provenance["time"], record.id
+
+
+def trees(record: AnyRecord) -> dict[str, dict[str, Any]]:
     """Where a record was made, each of which is to be a clean tree: scoring, and training unless others did it."""
-    if isinstance(record, Bounds):
+    if not isinstance(record, Record):
         return {"measured": record.provenance}
     scored = {"scored": record.provenance}
     return scored if is_released(record) else scored | {"trained": record.training.get("provenance", {})}

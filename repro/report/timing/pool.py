@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from repro.records import AnyRecord, Timing
+from repro.report.layouts.selections import age
 from repro.report.timing.quantities import seconds_per_image
 
 ORDER = {
@@ -76,7 +77,7 @@ class Pool:
     """The timings of a set of records, and those of them that count."""
 
     def __init__(self, records: Iterable[AnyRecord]) -> None:
-        self.timings = sorted((r for r in records if isinstance(r, Timing)), key=_age)
+        self.timings = sorted((r for r in records if isinstance(r, Timing)), key=age)
         self.clean = [timing for timing in self.timings if timing.provenance["dirty"] is False]
 
     @property
@@ -98,7 +99,7 @@ class Pool:
             if timing.outcome == "measured":
                 runs.setdefault(run_of(timing), []).append(timing)
         found = {}
-        for (_, device), timings in sorted(runs.items(), key=lambda run: _age(run[1][-1])):
+        for (_, device), timings in sorted(runs.items(), key=lambda run: age(run[1][-1])):
             picked = [_quickest(timings, rule) for rule in rules]
             if all(picked):
                 found[device] = tuple(timing for timing in picked if timing)
@@ -123,10 +124,6 @@ class Pool:
             if timing.id not in taken:
                 reasons.setdefault(reason, []).append(timing.id)
         return {reason: sorted(ids) for reason, ids in sorted(reasons.items())}
-
-
-def _age(timing: Timing) -> tuple[str, str]:
-    return timing.provenance["time"], timing.id
 
 
 def _identity(timing: Timing) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from repro.records import AnyRecord, Record
-from repro.report.layouts.selections import trees
+from repro.report.layouts.selections import age, trees
 from repro.report.timing.pool import Rule
 from repro.report.timing.quantities import digits
 from repro.report.timing.table import COMPUTED, Claims, Line, Table, Value, claimed, quotient
@@ -31,7 +31,7 @@ def cost(records: Sequence[AnyRecord], claims: Claims) -> Table:
     for stage, experiment in STAGES.items():
         values = {PRINTED: claimed(claims, f"cvpr2015/training_cost/{stage}", "training_time")}
         newest: dict[str, Record] = {}
-        for record in sorted(evaluations, key=lambda r: (r.provenance["time"], r.id)):
+        for record in sorted(evaluations, key=age):
             clean = all(tree.get("dirty") is False for tree in trees(record).values())
             if record.experiment == experiment and record.recipe == "cvpr2015" and clean:
                 newest[record.training["provenance"]["device"]] = record
