@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from repro.files import atomic
-from repro.records import AnyRecord, read_all_kinds
+from repro.records import AnyRecord
 from repro.report import gallery, render
-from repro.report.claims import Claim, Source, checkout, read_claims, read_sources
+from repro.report.claims import Claim, Source, read_sources
 from repro.report.document import MISSING, NOT_MEASURED, Cell, Document, Section
 from repro.report.facts import facts
 from repro.report.gallery import Drawn
@@ -87,11 +87,10 @@ def gather(
     claims_folder: Path | str | None = None,
 ) -> Input:
     """What the page shows; draws the figures. Arguments and errors as for `report`."""
-    folders = [checkout("tables", "records")] if records_folders is None else list(records_folders)
-    records = read_all_kinds(*folders)
+    claims, records = render.inputs(records_folders, claims_folder)
     return Input(
-        groups=render.documents(folders, claims_folder),
-        claims=read_claims(claims_folder),
+        groups=render.group(claims, records),
+        claims=claims,
         sources=read_sources(claims_folder),
         records=records,
         figures=gallery.draw(records, work_dirs, Path(out) / "figures"),

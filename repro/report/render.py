@@ -75,9 +75,13 @@ def documents(
 
     The tables that repeat another on drawn images are there where a record fills them.
     """
-    claims, records = _inputs(records_folders, claims_folder)
+    return group(*inputs(records_folders, claims_folder))
+
+
+def group(claims: Claims, records: Sequence[AnyRecord]) -> dict[str, list[Document]]:
+    """The documents of claims and records that are read already; otherwise as `documents`."""
     made = {title: [MAKERS[name](claims, records) for name in names] for title, names in GROUPS.items()}
-    return {title: [d for d in group if d.measured or d.name not in ON_SAMPLE] for title, group in made.items()}
+    return {title: [d for d in found if d.measured or d.name not in ON_SAMPLE] for title, found in made.items()}
 
 
 def render_all(
@@ -131,12 +135,13 @@ def files(document: Document) -> dict[str, str]:
 def _document(name: str, records_folders: Iterable[Path | str] | None, claims_folder: Path | str | None) -> Document:
     if name not in MAKERS:
         raise UserError(f"no table named {name!r}; there are {', '.join(MAKERS)}")
-    return MAKERS[name](*_inputs(records_folders, claims_folder))
+    return MAKERS[name](*inputs(records_folders, claims_folder))
 
 
-def _inputs(
+def inputs(
     records_folders: Iterable[Path | str] | None, claims_folder: Path | str | None
 ) -> tuple[dict[tuple[str, str], Claim], list[AnyRecord]]:
+    """All claims and all records, of all kinds; arguments and errors as for `table`."""
     folders = [checkout("tables", "records")] if records_folders is None else list(records_folders)
     return read_claims(claims_folder), read_all_kinds(*folders)
 
