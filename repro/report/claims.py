@@ -3,6 +3,7 @@
 import csv
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,6 +25,9 @@ class Claim:
     locator: str
     condition: str
     note: str
+
+
+Claims = Mapping[tuple[str, str], Claim]  # by key and column
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,17 @@ def read_claims(folder: Path | str | None = None) -> dict[tuple[str, str], Claim
                 raise UserError(f"{path}, line {line}: {claim.column} of {claim.key} stands twice; keep one")
             claims[claim.key, claim.column] = claim
     return claims
+
+
+def lookup(claims: Claims, table: str, key: str, column: str = "mean_iu") -> Claim:
+    """The claim that the table of this name shows.
+
+    Raises:
+        UserError: it is not among the claims.
+    """
+    if (key, column) not in claims:
+        raise UserError(f"the table {table} shows {column} of {key}, which no CSV of claims holds")
+    return claims[key, column]
 
 
 def _folder(folder: Path | str | None) -> Path:

@@ -6,14 +6,13 @@ Every printed number is taken from the claims, and every other one is computed f
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from repro.errors import UserError
 from repro.records import AnyRecord
 from repro.report import decided
 from repro.report.claims import Claim
 from repro.report.decided import Answer
 
 NOTHING = Answer("")  # what no record of this suite can decide
-Find = Callable[..., Claim]
+Find = Callable[..., Claim]  # by key and column; `lookup` in the claims of this table
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,6 @@ class Contradiction:
     others: tuple[Claim, ...] = ()
     computed: Mapping[str, float] = field(default_factory=dict)
     answer: Answer = NOTHING
-
-
-def finder(claims: Mapping[tuple[str, str], Claim]) -> Find:
-    """Finds a claim by its key and column.
-
-    The function that it returns raises a UserError for a claim that is not among `claims`.
-    """
-
-    def find(key: str, column: str = "mean_iu") -> Claim:
-        if (key, column) not in claims:
-            raise UserError(f"the table errata shows {column} of {key}, which no CSV of claims holds")
-        return claims[key, column]
-
-    return find
 
 
 def share(part: Claim, whole: Claim) -> tuple[str, float]:

@@ -1,12 +1,13 @@
 """Where the paper or its retellings contradict themselves, and what our measurements say of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
 from repro.records import AnyRecord
-from repro.report.claims import Claim
-from repro.report.contradictions import Contradiction, finder, of_its_sentences, of_retellings, of_the_paper
+from repro.report.claims import Claims, lookup
+from repro.report.contradictions import Contradiction, of_its_sentences, of_retellings, of_the_paper
 from repro.report.document import MISSING, Cell, Column, Document, Section
 from repro.report.layouts import LAYOUTS
 from repro.report.timing.rules import TABLE1
@@ -24,13 +25,13 @@ TIMES = (
 )
 
 
-def document(claims: Mapping[tuple[str, str], Claim], records: Sequence[AnyRecord]) -> Document:
+def document(claims: Claims, records: Sequence[AnyRecord]) -> Document:
     """The errata: each statement, what contradicts it, and what was measured; then every claim that this takes.
 
     Raises:
         UserError: a claim that they show is not among `claims`, or a record of upper bounds contradicts itself.
     """
-    find = finder(claims)
+    find = partial(lookup, claims, "errata")
     groups = {
         "The paper against itself": (of_the_paper(find, records), "what contradicts it", TIMES),
         "Sentences of the paper, by the numbers of its tables": (

@@ -1,15 +1,14 @@
 """Claims, records and a layout become one tidy DataFrame: a line for each net and metric."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from repro.errors import UserError
 from repro.metrics import bootstrap
 from repro.records import Record
-from repro.report.claims import Claim
+from repro.report.claims import Claims, lookup
 from repro.report.document import NOT_MEASURED
 from repro.report.layouts import Block, Layout, Row
 from repro.report.layouts.layout import source_of
@@ -35,7 +34,7 @@ class Built:
     left_out: dict[str, list[tuple[Record, str]]]
 
 
-def build(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: Sequence[Record]) -> Built:
+def build(layout: Layout, claims: Claims, records: Sequence[Record]) -> Built:
     """Join a layout with its claims and with the records that its blocks take.
 
     Raises:
@@ -79,7 +78,7 @@ def build(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: Sequ
     return Built(layout, frame[[*order, *MEASURED[4:]]], taken, left_out)
 
 
-def _shown(layout: Layout, block: Block, row: Row, claims: Mapping[tuple[str, str], Claim]) -> list[str]:
+def _shown(layout: Layout, block: Block, row: Row, claims: Claims) -> list[str]:
     """The columns of a row: all that it has, but where it only stands as printed those that its source prints."""
     columns = [*block.printed_only, *block.columns(row)]
     if row.claim is None:
@@ -87,7 +86,7 @@ def _shown(layout: Layout, block: Block, row: Row, claims: Mapping[tuple[str, st
     there = [column for column in columns if (row.claim, column) in claims]
     missing = [column for column in columns if column not in there]
     if missing and (block.shape != "printed" or not there):
-        raise UserError(f"the table {layout.name} shows {missing[0]} of {row.claim}, which no CSV of claims holds")
+        lookup(claims, layout.name, row.claim, missing[0])
     return there
 
 

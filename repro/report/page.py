@@ -15,7 +15,7 @@ from markupsafe import Markup
 from repro.files import atomic
 from repro.records import AnyRecord
 from repro.report import gallery, render
-from repro.report.claims import Claim, Source, read_sources
+from repro.report.claims import Claims, Source, read_sources
 from repro.report.document import MISSING, NOT_MEASURED, Cell, Document, Section
 from repro.report.facts import facts
 from repro.report.gallery import Drawn
@@ -48,7 +48,7 @@ class Input:
     """
 
     groups: Mapping[str, Sequence[Document]]
-    claims: Mapping[tuple[str, str], Claim]
+    claims: Claims
     sources: Mapping[str, Source]
     records: Sequence[AnyRecord] = ()
     figures: Mapping[str, Sequence[Drawn]] = field(default_factory=dict)
@@ -141,9 +141,7 @@ def verdicts(document: Document) -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in (*VERDICTS, NOT_MEASURED)}
 
 
-def table(
-    section: Section, claims: Mapping[tuple[str, str], Claim], sources: Mapping[str, Source], records: set[str]
-) -> dict[str, Any]:
+def table(section: Section, claims: Claims, sources: Mapping[str, Source], records: set[str]) -> dict[str, Any]:
     """What the template needs of a section's table: headings, lines of cells, and each line's records.
 
     A column is numeric where every cell that says something begins with a number, and is sorted by it.
@@ -164,7 +162,7 @@ def table(
 def _cell(
     cell: Cell,
     numeric: bool,
-    claims: Mapping[tuple[str, str], Claim],
+    claims: Claims,
     sources: Mapping[str, Source],
     records: set[str],
 ) -> dict[str, Any]:
@@ -186,7 +184,7 @@ def _cell(
     return found
 
 
-def _where(cell: Cell, claims: Mapping[tuple[str, str], Claim]) -> tuple[str, ...]:
+def _where(cell: Cell, claims: Claims) -> tuple[str, ...]:
     """Place, condition and note of the claim that a cell prints."""
     of_row = [claim for (key, _), claim in claims.items() if key == cell.claim]
     for claim in sorted(of_row, key=lambda claim: claim.printed != cell.text):

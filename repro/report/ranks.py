@@ -9,7 +9,7 @@ import numpy as np
 
 from repro.metrics import ImageConfusions, paired_bootstrap
 from repro.records import Record
-from repro.report.claims import Claim
+from repro.report.claims import Claim, Claims
 from repro.report.document import MISSING, NOT_MEASURED, Cell, Column, Section
 from repro.report.layouts import HEADINGS, Block, Layout
 from repro.report.layouts.layout import Rank, source_of
@@ -50,9 +50,7 @@ class Verdict:
     records: tuple[str, ...] = ()
 
 
-def section(
-    layout: Layout, claims: Mapping[tuple[str, str], Claim], taken: Mapping[tuple[str, str], Sequence[Record]]
-) -> Section:
+def section(layout: Layout, claims: Claims, taken: Mapping[tuple[str, str], Sequence[Record]]) -> Section:
     """The verdicts on a layout's statements about order: a line for each pair of neighbours.
 
     Args:
@@ -95,16 +93,14 @@ def _row(rank: Rank, pair: tuple[str, str], printed: list[Claim | None], verdict
     )
 
 
-def _is_of_another_recipe(layout: Layout, block: Block, claims: Mapping[tuple[str, str], Claim]) -> bool:
+def _is_of_another_recipe(layout: Layout, block: Block, claims: Claims) -> bool:
     """Whether a block's rows are measured and the claims beside them are those of a block above, only printed."""
     if block.shape != "scores":
         return False
     return any(_claim(layout, block, row.label, metric, claims) for row in block.rows for metric in block.metrics)
 
 
-def _claim(
-    layout: Layout, block: Block, label: str, metric: str, claims: Mapping[tuple[str, str], Claim]
-) -> Claim | None:
+def _claim(layout: Layout, block: Block, label: str, metric: str, claims: Claims) -> Claim | None:
     """What is printed for a row: in its own block, or in the nearest above it that prints claims."""
     above = layout.blocks[: layout.blocks.index(block) + 1]
     for candidate in reversed(above):

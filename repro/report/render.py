@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from repro.errors import UserError
 from repro.files import atomic
 from repro.records import AnyRecord, read_all_kinds
 from repro.report import errata, latex, markdown, scores, timing, upper_bounds_table
-from repro.report.claims import Claim, checkout, read_claims
+from repro.report.claims import Claims, checkout, read_claims
 from repro.report.document import Document
 from repro.report.layouts import LAYOUTS, on_sample
 
-Claims = Mapping[tuple[str, str], Claim]
 Maker = Callable[[Claims, Sequence[AnyRecord]], Document]
 
 ON_SAMPLE = {f"sample_{name}": on_sample(LAYOUTS[name]) for name in ("voc2011", "nyudv2", "siftflow", "pascal_context")}
@@ -140,7 +139,7 @@ def _document(name: str, records_folders: Iterable[Path | str] | None, claims_fo
 
 def inputs(
     records_folders: Iterable[Path | str] | None, claims_folder: Path | str | None
-) -> tuple[dict[tuple[str, str], Claim], list[AnyRecord]]:
+) -> tuple[Claims, list[AnyRecord]]:
     """All claims and all records, of all kinds; arguments and errors as for `table`."""
     folders = [checkout("tables", "records")] if records_folders is None else list(records_folders)
     return read_claims(claims_folder), read_all_kinds(*folders)

@@ -1,6 +1,6 @@
 """The tables of scores: a layout, joined with claims and evaluations, as a document."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from repro.records import AnyRecord, Record
 from repro.report import ranks
-from repro.report.claims import Claim
+from repro.report.claims import Claims
 from repro.report.document import MISSING, Cell, Column, Document, Section
 from repro.report.frame import Built, build
 from repro.report.layouts import HEADINGS, SELECTIONS, Block, Layout
@@ -28,7 +28,7 @@ Line = dict[Any, Any]  # one of the frame
 TEXT = ("net", "metric", "verdict")  # columns of words
 
 
-def document(layout: Layout, claims: Mapping[tuple[str, str], Claim], records: Sequence[AnyRecord]) -> Document:
+def document(layout: Layout, claims: Claims, records: Sequence[AnyRecord]) -> Document:
     """A layout as a document: its blocks with their footnotes and records, then its statements about order.
 
     Raises:

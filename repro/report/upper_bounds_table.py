@@ -10,10 +10,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from repro.errors import UserError
 from repro.metrics import METRICS
 from repro.records import AnyRecord, Bound, Bounds
-from repro.report.claims import Claim, read_claims
+from repro.report.claims import Claim, Claims, lookup, read_claims
 from repro.report.document import MISSING, Cell, Column, Document, Section
 from repro.report.layouts.selections import SELECTIONS, age
 from repro.upper_bounds.procedures import FACTORS
@@ -54,7 +53,7 @@ class Candidate:
         return max((abs(self.differences[factor]) for factor in factors if self.differences), default=math.nan)
 
 
-def document(claims: Mapping[tuple[str, str], Claim], records: Sequence[AnyRecord]) -> Document:
+def document(claims: Claims, records: Sequence[AnyRecord]) -> Document:
     """The paper's row, every candidate's, how they spread, and whether one of them is the paper's procedure.
 
     The frame has a line for each procedure and factor: the choices, factor, key (of the claim), claim (as printed),
@@ -128,12 +127,8 @@ def show(record: Bounds) -> None:
         console.print(note.replace("*", ""))
 
 
-def _printed(claims: Mapping[tuple[str, str], Claim]) -> dict[int, Claim]:
-    keys = {factor: f"cvpr2015/appendix_a/factor {factor}" for factor in FACTORS}
-    for key in keys.values():
-        if (key, "mean_iu") not in claims:
-            raise UserError(f"the table upper_bounds shows mean_iu of {key}, which no CSV of claims holds")
-    return {factor: claims[key, "mean_iu"] for factor, key in keys.items()}
+def _printed(claims: Claims) -> dict[int, Claim]:
+    return {factor: lookup(claims, "upper_bounds", f"cvpr2015/appendix_a/factor {factor}") for factor in FACTORS}
 
 
 def _refuses(record: Bounds, clean: bool = True) -> str | None:

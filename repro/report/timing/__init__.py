@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from repro.records import AnyRecord, Record, Timing
+from repro.report.claims import Claims
 from repro.report.document import Document, Section
 from repro.report.timing import aims, comparisons, plans, rules, training, turns
 from repro.report.timing.pool import Pool, device_of
-from repro.report.timing.table import FRAME, NUMBERS, Claims, Table
+from repro.report.timing.table import FRAME, NUMBERS, Table
 
 INTRODUCTION = (
     "*printed*: as the paper prints it, of its GPU and framework. *device*: what ran ours; a processor with another "

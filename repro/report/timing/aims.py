@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from repro.records import Timing
+from repro.report.claims import Claims
 from repro.report.document import NOT_MEASURED
 from repro.report.timing import rules
 from repro.report.timing.pool import Pool, Rule, device_of
 from repro.report.timing.quantities import Number, counts, digits, fastest, over_distribution
-from repro.report.timing.table import VERDICT, Claims, Line, Table, Value, judge
+from repro.report.timing.table import VERDICT, Line, Table, Value, judge
 
 EXACT = {"cpu": 1e-5, "cuda": 1e-4}  # scores in fp32, as a share of their largest
 ALL_SIZES = 166  # distinct ones of the 736 images of seg11valid

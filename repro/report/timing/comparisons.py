@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from repro.records import Timing
+from repro.report.claims import Claims
 from repro.report.document import NOT_MEASURED
 from repro.report.ranks import UNDECIDED
 from repro.report.timing import rules
@@ -19,7 +20,7 @@ from repro.report.timing.quantities import (
     seconds_per_image,
     work,
 )
-from repro.report.timing.table import COMPUTED, VERDICT, Claims, Line, Table, Value, claimed, judge, quotient
+from repro.report.timing.table import COMPUTED, VERDICT, Line, Table, Value, claimed, judge, quotient
 
 GROWTH = 10  # percent
 AXES = ("batch", "height", "width")

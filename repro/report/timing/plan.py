@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from repro.errors import UserError
 from repro.records import Timing
+from repro.report.claims import Claims
 from repro.report.document import NOT_MEASURED
 from repro.report.timing.pool import Pool, Rule, device_of
 from repro.report.timing.quantities import Number, digits, median, trials
-from repro.report.timing.table import VERDICT, Claims, Line, Table, Value, claimed
+from repro.report.timing.table import VERDICT, Line, Table, Value, claimed
 
 Quantity = Callable[[Timing, Pool], Value]
 

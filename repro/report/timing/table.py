@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from repro.errors import UserError
 from repro.records import Timing
-from repro.report.claims import Claim
+from repro.report.claims import Claim, Claims, lookup
 from repro.report.document import MISSING, Cell, Column, Section
 from repro.report.ranks import FAILS, HOLDS
 from repro.report.timing.pool import Rule
 from repro.report.timing.quantities import digits
 
-Claims = Mapping[tuple[str, str], Claim]
 VERDICT = "verdict"
 COMPUTED = "from printed times"
 NUMBERS = ("claim_value", "ours", "sd")
@@ -126,9 +124,7 @@ def claimed(claims: Claims, key: str, column: str) -> Value:
     Raises:
         UserError: it is not among the claims.
     """
-    if (key, column) not in claims:
-        raise UserError(f"the table timing shows {column} of {key}, which no CSV of claims holds")
-    claim = claims[key, column]
+    claim = lookup(claims, "timing", key, column)
     return Value(claim.printed, claim.value, claim=claim)
 
 

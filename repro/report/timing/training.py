@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from repro.records import AnyRecord, Record
+from repro.report.claims import Claims
 from repro.report.layouts.selections import age, trees
 from repro.report.timing.pool import Rule
 from repro.report.timing.quantities import digits
-from repro.report.timing.table import COMPUTED, Claims, Line, Table, Value, claimed, quotient
+from repro.report.timing.table import COMPUTED, Line, Table, Value, claimed, quotient
 
 TRAINING = Rule(
     "training_cost",
