@@ -48,19 +48,11 @@ def print_gains(scored: Mapping[Experiment, Record]) -> None:
     by_name = {experiment.name: record for experiment, record in scored.items()}
     for experiment, record in scored.items():
         for before in [by_name[parent] for parent in experiment.starts_from if parent in by_name]:
-            for head in [head for head in record.confusion if _same_labels(record, before, head)]:
+            for head in [head for head in record.confusion if record.shares_labels(before, head)]:
                 gain = paired_bootstrap(record.images(head), before.images(head))
                 value, interval = _cells(*(part.mean_iu for part in (gain.value, gain.low, gain.high)))
                 what = "mean IU" if head == "semantic" else f"{head} mean IU"
                 print(f"{record.experiment} - {before.experiment}: {what} {value} ({interval})")
-
-
-def _same_labels(a: Record, b: Record, head: str) -> bool:
-    """Whether two records scored a head on the same pixels. What else the nets saw of the images, as depth, differs."""
-    if head not in b.confusion or a.dataset.classes[head] != b.dataset.classes[head]:
-        return False
-    truth = [record.confusion[head].sum(axis=1).tolist() for record in (a, b)]
-    return a.dataset.ids_sha256 == b.dataset.ids_sha256 and truth[0] == truth[1]
 
 
 def _cells(value: float, low: float, high: float) -> tuple[str, str]:

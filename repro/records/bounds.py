@@ -40,30 +40,28 @@ class Bounds:
     digest: str = ""
     folder: Path | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """The bounds as plain values."""
+        data: dict[str, Any] = {name: getattr(self, name) for name in ("schema", "kind", "id", "digest", "provenance")}
+        data["dataset"] = self.dataset.to_json()
+        data["bounds"] = [dict(vars(bound)) for bound in self.bounds]
+        return data
 
-def to_json(bounds: Bounds) -> dict[str, Any]:
-    """The bounds as plain values."""
-    data: dict[str, Any] = {name: getattr(bounds, name) for name in ("schema", "kind", "id", "digest", "provenance")}
-    data["dataset"] = {key: value for key, value in vars(bounds.dataset).items() if (key, value) != ("frame", None)}
-    data["bounds"] = [dict(vars(bound)) for bound in bounds.bounds]
-    return data
-
-
-def name_of(bounds: Bounds, digest: str) -> str:
-    """Its id: kind, dataset, split, and the beginning of its digest."""
-    return f"upper_bounds.{bounds.dataset.name}.{bounds.dataset.split}.{digest[:8]}"
+    def name(self, digest: str) -> str:
+        """Its id: kind, dataset, split, and the beginning of its digest."""
+        return f"upper_bounds.{self.dataset.name}.{self.dataset.split}.{digest[:8]}"
 
 
 def parse(data: Any, where: str) -> Bounds:
     """Build upper bounds from parsed JSON; arguments and errors as for `repro.records.parsing.parse`."""
-    check = begin(data, [f.name for f in fields(Bounds) if f.name != "folder"], where)
+    check = begin(data, Bounds, where)
     dataset = parse_dataset(data["dataset"], check)
     classes = len(check.kind(check.keys(dataset.classes, ["semantic"], "dataset.classes")["semantic"], list, "classes"))
     found = [_bound(bound, classes, check) for bound in check.kind(data["bounds"], list, "bounds")]
     provenance = parse_provenance(data["provenance"], check)
     rest = {name: data[name] for name in ("kind", "schema", "id", "digest")}
     bounds = Bounds(dataset, found, provenance, **rest)
-    check_digest(data, name_of(bounds, digest_of(data)), check)
+    check_digest(data, bounds.name(digest_of(data)), check)
     return bounds
 
 

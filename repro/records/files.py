@@ -17,7 +17,7 @@ from repro.metrics import ImageConfusions
 from repro.records import bounds, timing
 from repro.records.bounds import Bounds
 from repro.records.parsing import parse
-from repro.records.schema import ImageFile, Record, digest_of, file_of, name_of, to_json
+from repro.records.schema import ImageFile, Record, digest_of, file_of
 from repro.records.timing import Timing
 
 AnyRecord = Record | Timing | Bounds
@@ -48,11 +48,11 @@ def write(record: Record, confusions: Mapping[str, ImageConfusions], folder: Pat
     blobs = {head: confusions[head].to_bytes() for head in sorted(confusions)}
     hashes = {head: hashlib.sha256(blob).hexdigest() for head, blob in blobs.items()}
     record = replace(record, images_file={head: ImageFile("", value) for head, value in hashes.items()})
-    digest = digest_of(to_json(record))
-    name = name_of(record, digest)
+    digest = digest_of(record.to_json())
+    name = record.name(digest)
     files = {head: ImageFile(file_of(name, head), value) for head, value in hashes.items()}
     record = replace(record, id=name, digest=digest, images_file=files, folder=folder)
-    text = _format(to_json(record))
+    text = _format(record.to_json())
     parse(json.loads(text), name)  # the reader's rules hold for the writer
     for head in blobs:
         _check_sum(record, head, confusions[head])
@@ -74,9 +74,9 @@ def write_plain(record: Timing | Bounds, folder: Path | str) -> Path:
     Raises:
         UserError: the record is not valid, the folder cannot be written, or another file stands where it would go.
     """
-    data = timing.to_json(record) if isinstance(record, Timing) else bounds.to_json(record)
+    data = record.to_json()
     digest = digest_of(data)
-    name = timing.name_of(record, digest) if isinstance(record, Timing) else bounds.name_of(record, digest)
+    name = record.name(digest)
     text = _format({**data, "id": name, "digest": digest})
     PARSERS[record.kind](json.loads(text), name)  # the reader's rules hold for the writer
     return _write_all([(Path(folder) / f"{name}.json", text.encode())])

@@ -17,7 +17,6 @@ from repro.records.schema import (
     Weights,
     digest_of,
     file_of,
-    name_of,
 )
 
 
@@ -31,7 +30,7 @@ def parse(data: Any, where: str) -> Record:
         UserError: a field that is missing, unknown or of another form, a newer schema, a number that is not finite, or
             content unlike its digest.
     """
-    check = begin(data, [f.name for f in fields(Record) if f.name != "folder"], where)
+    check = begin(data, Record, where)
     check.text(data["experiment"], PATH, "experiment")
     check.kind(data["recipe"], str, "recipe")
     for claim in check.kind(data["claims"], list, "claims"):
@@ -52,17 +51,17 @@ def parse(data: Any, where: str) -> Record:
         confusion=confusion,
         images_file=files,
     )
-    check_digest(data, name := name_of(record, digest_of(data)), check)
+    check_digest(data, name := record.name(digest_of(data)), check)
     if any(file.name != file_of(name, head) for head, file in files.items()):
         raise check.refuse("images_file does not name the record's own file")
     return record
 
 
-def begin(data: Any, names: list[str], where: str) -> Check:
+def begin(data: Any, record: type[Any], where: str) -> Check:
     """The checks of a record, of whatever kind, after the first ones: its schema, its fields, finite numbers.
 
     Args:
-        names: of its fields.
+        record: the class of it; its fields but `folder` are those of the JSON.
         where: the file, for the messages.
     """
     check = Check(where)
@@ -71,7 +70,7 @@ def begin(data: Any, names: list[str], where: str) -> Check:
         raise check.refuse(f"schema {schema} is newer than this suite's {SCHEMA}; update the suite")
     if schema < 1:
         raise check.refuse(f"schema {schema} does not exist")
-    check.keys(data, names, "record")
+    check.keys(data, [f.name for f in fields(record) if f.name != "folder"], "record")
     check.finite(data, "")
     return check
 

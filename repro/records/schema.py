@@ -36,6 +36,10 @@ class Dataset:
     classes: dict[str, list[str]]
     frame: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """The dataset as plain values. An absent frame is left out, so that older records keep their digest."""
+        return {key: value for key, value in vars(self).items() if (key, value) != ("frame", None)}
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -103,17 +107,29 @@ class Record:
             raise UserError(f"{self.id}: {path} is not the file that was written with the record; restore it")
         return ImageConfusions.load(path)
 
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain values."""
+        data: dict[str, Any] = {"schema": self.schema, "kind": self.kind, "id": self.id, "digest": self.digest}
+        for name in ("experiment", "recipe", "claims", "config_sha256", "training", "provenance"):
+            data[name] = getattr(self, name)
+        data["dataset"] = self.dataset.to_json()
+        data["weights"] = dict(vars(self.weights))
+        data["images_file"] = {head: dict(vars(file)) for head, file in self.images_file.items()}
+        data["confusion"] = {head: np.asarray(matrix).tolist() for head, matrix in self.confusion.items()}
+        return data
 
-def to_json(record: Record) -> dict[str, Any]:
-    """The record as plain values. An absent frame is left out, so that older records keep their digest."""
-    data: dict[str, Any] = {"schema": record.schema, "kind": record.kind, "id": record.id, "digest": record.digest}
-    for name in ("experiment", "recipe", "claims", "config_sha256", "training", "provenance"):
-        data[name] = getattr(record, name)
-    data["dataset"] = {key: value for key, value in vars(record.dataset).items() if (key, value) != ("frame", None)}
-    data["weights"] = dict(vars(record.weights))
-    data["images_file"] = {head: dict(vars(file)) for head, file in record.images_file.items()}
-    data["confusion"] = {head: np.asarray(matrix).tolist() for head, matrix in record.confusion.items()}
-    return data
+    def name(self, digest: str) -> str:
+        """The record's id: experiment, dataset, split, seed, and the beginning of its digest."""
+        seed = "none" if self.training.get("seed") is None else self.training["seed"]
+        experiment = self.experiment.replace("/", "-")
+        return f"{experiment}.{self.dataset.name}.{self.dataset.split}.s{seed}.{digest[:8]}"
+
+    def shares_labels(self, other: "Record", head: str) -> bool:
+        """Whether both scored a head on the same labels. What else the nets saw of the images, as depth, may differ."""
+        if head not in self.confusion or head not in other.confusion:
+            return False
+        ours, theirs = ((r.dataset.ids_sha256, r.dataset.classes[head]) for r in (self, other))
+        return ours == theirs and np.array_equal(*(r.confusion[head].sum(axis=1) for r in (self, other)))
 
 
 def digest_of(data: dict[str, Any]) -> str:
@@ -130,13 +146,6 @@ def digest_of(data: dict[str, Any]) -> str:
     except (TypeError, ValueError) as error:
         raise UserError(f"the record of {data.get('experiment', data['kind'])} does not fit JSON: {error}") from error
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def name_of(record: Record, digest: str) -> str:
-    """The record's id: experiment, dataset, split, seed, and the beginning of its digest."""
-    seed = "none" if record.training.get("seed") is None else record.training["seed"]
-    experiment = record.experiment.replace("/", "-")
-    return f"{experiment}.{record.dataset.name}.{record.dataset.split}.s{seed}.{digest[:8]}"
 
 
 def file_of(name: str, head: str) -> str:

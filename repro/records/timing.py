@@ -1,6 +1,6 @@
 """How long something takes: one case of `tests/timing`, every trial of it."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -60,21 +60,18 @@ class Timing:
             return None
         return max(work[name] / work[f"peak_{name}_per_second"] for name in ("flop", "bytes"))
 
+    def to_json(self) -> dict[str, Any]:
+        """The timing as plain values."""
+        return {name: value for name, value in asdict(self).items() if name != "folder"}
 
-def to_json(timing: Timing) -> dict[str, Any]:
-    """The timing as plain values."""
-    return {name: value for name, value in asdict(timing).items() if name != "folder"}
-
-
-def name_of(timing: Timing, digest: str) -> str:
-    """Its id: case, subject, and the beginning of its digest."""
-    return f"{timing.case}.{timing.subject.replace('/', '-')}.{digest[:8]}"
+    def name(self, digest: str) -> str:
+        """Its id: case, subject, and the beginning of its digest."""
+        return f"{self.case}.{self.subject.replace('/', '-')}.{digest[:8]}"
 
 
 def parse(data: Any, where: str) -> Timing:
     """Build a timing from parsed JSON; arguments and errors as for `repro.records.parsing.parse`."""
-    names = [f.name for f in fields(Timing) if f.name != "folder"]
-    check = begin(data, names, where)
+    check = begin(data, Timing, where)
     check.text(data["case"], WORD, "case")
     check.text(data["subject"], PATH, "subject")
     for name, value in check.kind(data["settings"], dict, "settings").items():
@@ -88,7 +85,7 @@ def parse(data: Any, where: str) -> Timing:
     _check_seconds(data, check)
     parse_provenance(data["provenance"], check)
     timing = Timing(**data)
-    check_digest(data, name_of(timing, digest_of(data)), check)
+    check_digest(data, timing.name(digest_of(data)), check)
     return timing
 
 

@@ -127,7 +127,7 @@ def _judge(
     if not both:
         return Verdict(NOT_MEASURED)
     head, number = source_of(rank.metric)
-    if not all(_same_labels(a, b, head) for a, b in both):
+    if not all(a.shares_labels(b, head) for a, b in both):
         return Verdict(NOT_COMPARABLE)
     gains = tuple(_gain(block, a, b, head, number) for a, b in both)
     return Verdict(_word(gains, rank.as_good), gains, tuple(record.id for record in chain(*both)))
@@ -140,13 +140,6 @@ def _word(gains: Sequence[Gain], as_good: bool) -> str:
         return WORSE if as_good else FAILS
     none = all(gain.low <= 0 <= gain.high for gain in gains)
     return NO_DIFFERENCE if as_good and none else UNDECIDED
-
-
-def _same_labels(a: Record, b: Record, head: str) -> bool:
-    """Whether two records scored a head on the same labels. What else the nets saw of the images, as depth, differs."""
-    if a.dataset.ids_sha256 != b.dataset.ids_sha256 or a.dataset.classes[head] != b.dataset.classes[head]:
-        return False
-    return np.array_equal(a.confusion[head].sum(axis=1), b.confusion[head].sum(axis=1))
 
 
 def _gain(block: Block, a: Record, b: Record, head: str, number: str) -> Gain:
