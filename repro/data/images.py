@@ -1,5 +1,6 @@
 """Images, label maps, depth maps and HHA images as files: decoded exactly as stored, refused where broken."""
 
+import io
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,13 +26,16 @@ def read_image(path: Path | str) -> np.ndarray:
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
-def read_label(path: Path | str, num_classes: int) -> np.ndarray:
+def read_label(path: Path | str, num_classes: int, stored: bytes | None = None) -> np.ndarray:
     """A label PNG, palette or grey, as (H, W) uint8 class ids; 255 is void.
+
+    Args:
+        stored: the file's content where it is at hand; `path` then only says what it is of.
 
     Raises:
         UserError: the file is missing, truncated, no map of ids, or holds an id outside 0..num_classes-1 and 255.
     """
-    label = decode(path, "label")
+    label = decode(path, "label", stored=stored)
     if label.ndim != 2:
         raise UserError(f"label {path} is a colour image; a palette or grey PNG of class ids is needed")
     if label.dtype == bool:
@@ -108,15 +112,20 @@ def colour_map(count: int = 256) -> np.ndarray:
     return colours
 
 
-def decode(path: Path | str, what: str, convert: Callable[[Image.Image], Image.Image] | None = None) -> np.ndarray:
-    """The pixels of an image file as PIL reads them, converted first where asked for.
+def decode(
+    path: Path | str,
+    what: str,
+    convert: Callable[[Image.Image], Image.Image] | None = None,
+    stored: bytes | None = None,
+) -> np.ndarray:
+    """The pixels of an image file, or of its content `stored`, as PIL reads them, converted first where asked for.
 
     Raises:
         UserError: the file, which the message calls `what`, is missing, truncated or no image.
     """
     try:
         # a limit on pixels against decompression bombs only warns at first; refuse at once
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path if stored is None else io.BytesIO(stored)) as image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return np.array(convert(image) if convert else image)
     except FileNotFoundError as error:

@@ -1,12 +1,10 @@
 """Finds label PNGs, in folders and in zip files, and keeps them as they are stored: a few kilobytes each."""
 
-import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
 
 from repro.data.images import read_label
 from repro.data.splits import name_some
@@ -25,18 +23,7 @@ class Mask:
 
     def read(self, num_classes: int) -> Labels:
         """Its class ids, (H, W); errors as for `repro.data.images.read_label`."""
-        return read_label(cast(Any, _Named(self.data, self.where)), num_classes)
-
-
-class _Named(io.BytesIO):
-    """Bytes that error messages call by their place."""
-
-    def __init__(self, data: bytes, where: str) -> None:
-        super().__init__(data)
-        self.where = where
-
-    def __str__(self) -> str:
-        return self.where
+        return read_label(self.where, num_classes, self.data)
 
 
 def find(paths: Iterable[Path], ids: Iterable[str] | None = None) -> list[Mask]:

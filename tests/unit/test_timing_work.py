@@ -9,6 +9,7 @@ from math import ceil
 
 import pytest
 import torch
+from channels import INCEPTIONS, VGG16_STAGES
 from torch import nn
 
 from repro.models.window import fast
@@ -59,8 +60,8 @@ class Chain:
 def vgg16(side: int, fuse: int, channels: int = 3, classes: int = 21) -> tuple[int, int]:
     """FLOP and bytes of FCN-32s (fuse 0), 16s (1) or 8s (2): configuration D, conv1_1 padded by 100."""
     x, pools = Chain(channels, side), []
-    for stage, (width, layers) in enumerate([(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)]):
-        for layer in range(layers):
+    for stage, layers in enumerate(VGG16_STAGES):
+        for layer, width in enumerate(layers):
             x.conv(width, 3, padding=100 if stage == layer == 0 else 1)
         x.pool(2, 2)
         pools.append((x.channels, x.side))
@@ -82,19 +83,8 @@ def alexnet(side: int) -> int:
 
 def googlenet(side: int) -> int:
     """FLOP of FCN-GoogLeNet, with the classifier's own padding."""
-    inceptions = {
-        "3a": (64, 96, 128, 16, 32, 32),
-        "3b": (128, 128, 192, 32, 96, 64),
-        "4a": (192, 96, 208, 16, 48, 64),
-        "4b": (160, 112, 224, 24, 64, 64),
-        "4c": (128, 128, 256, 24, 64, 64),
-        "4d": (112, 144, 288, 32, 64, 64),
-        "4e": (256, 160, 320, 32, 128, 128),
-        "5a": (256, 160, 320, 32, 128, 128),
-        "5b": (384, 192, 384, 48, 128, 128),
-    }
     x = Chain(3, side).conv(64, 7, stride=2, padding=3).pool(3, 2).conv(64, 1).conv(192, 3, padding=1).pool(3, 2)
-    for name, (one, three_reduce, three, five_reduce, five, projection) in inceptions.items():
+    for name, (one, three_reduce, three, five_reduce, five, projection) in INCEPTIONS.items():
         branches = [
             x.aside(one),
             x.aside(three_reduce).conv(three, 3, padding=1),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from repro.errors import UserError
 from repro.metrics import METRICS
 from repro.report.layouts.layout import Block, Layout, Rank, Row
-from repro.report.layouts.rows import by_stride
+from repro.report.layouts.rows import by_share, by_stride
 from repro.report.layouts.selections import SELECTIONS
 
 NO_CLAIM = "Drawn images: these numbers compare with no claim of any paper."
@@ -45,11 +45,7 @@ SAMPLE = Layout(
         ),
         Block(
             title="Training on patches, as in Figure 5",
-            rows=(
-                Row("FCN-32s, whole images", experiment="ablations/fcn32s_sample_patches_100"),
-                Row("FCN-32s, 50% of the cells", experiment="ablations/fcn32s_sample_patches_50"),
-                Row("FCN-32s, 25% of the cells", experiment="ablations/fcn32s_sample_patches_25"),
-            ),
+            rows=by_share("ablations/fcn32s_sample_patches_100", "ablations/fcn32s_sample_patches"),
             metrics=METRICS,
             selection="sample",
             recipe="sample",

@@ -3,6 +3,7 @@
 from repro.metrics import METRICS
 from repro.report.layouts.layout import Block, Layout, Rank, Row
 from repro.report.layouts.printed import printed
+from repro.report.layouts.rows import by_share
 
 TABLE_2 = "CVPR 2015, Table 2: skip nets on seg11valid"
 TABLE_1 = "CVPR 2015, Table 1: three classifiers made fully convolutional"
@@ -159,11 +160,7 @@ VOC2011 = Layout(
         ),
         Block(
             title="CVPR 2015, Figure 5: training on patches, on seg11valid",
-            rows=(
-                Row("FCN-32s, whole images", experiment="voc2011/fcn32s_vgg16_cvpr"),
-                Row("FCN-32s, 50% of the cells", experiment="voc2011_ablations/fcn32s_vgg16_patches_50"),
-                Row("FCN-32s, 25% of the cells", experiment="voc2011_ablations/fcn32s_vgg16_patches_25"),
-            ),
+            rows=by_share("voc2011/fcn32s_vgg16_cvpr", "voc2011_ablations/fcn32s_vgg16_patches"),
             metrics=METRICS,
             selection="full_split",
             recipe="cvpr2015",
