@@ -24,7 +24,10 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print("repro: interrupted; a training goes on from its checkpoint, a timing begins anew", file=sys.stderr)
+            print(
+                "repro: interrupted; a training goes on from its checkpoint, a timing keeps what it has timed",
+                file=sys.stderr,
+            )
         raise
 
 

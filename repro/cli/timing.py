@@ -20,7 +20,7 @@ def time(
     precision: Annotated[list[str] | None, typer.Option(help="fp32, tf32 or bf16; may be repeated")] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option(help="eager, channels_last, compile, cuda_graph or fast; may be repeated"),
+        typer.Option(help="eager, fast, channels_last, compile, cuda_graph, or several joined by +; may be repeated"),
     ] = None,
     rounds: Annotated[int, typer.Option(help="trials of a case")] = 20,
     full: Annotated[

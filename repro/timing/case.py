@@ -70,6 +70,7 @@ class Case:
         if swallow:
             self.outcome, self.in_turn = "out of memory", {}
         elif error is not None:
+            self.benchmark.has_error = True  # of an interruption pytest-benchmark does not know
             return False
         if self.benchmark.enabled:
             self.recorded = self.benchmark.extra_info["timing"] = self.row()
@@ -99,6 +100,7 @@ class Case:
         rounds: int | None = None,
         warmup: int = 3,
         prepare: Callable[[Any], Any] | None = None,
+        check: Callable[[dict[str, Any]], None] | None = None,
     ) -> Any:
         """Time what runs on inputs that rotate; of several, in turn (A B C, A B C) on the same input.
 
@@ -111,6 +113,7 @@ class Case:
             inputs: several, so that no trial finds its input in a cache; each trial takes the next.
             rounds, warmup: trials that count, and those before them that do not.
             prepare: what to do with an input before its trial begins, untimed; the runs get its result.
+            check: what to do with what several runs returned for an input, by name, when all have been timed.
 
         Returns:
             what the last trial returned: of several runs a dictionary.
@@ -125,7 +128,7 @@ class Case:
             synchronize(self.device)
             return (given,), {}
 
-        target = self._turn(runs) if len(runs) > 1 else self._alone(runs)
+        target = self._turn(runs, check) if len(runs) > 1 else self._alone(runs)
         rounds = rounds or self.rounds
         with peak_memory(self.device) as peak:
             result = self.benchmark.pedantic(target, setup=setup, rounds=rounds, warmup_rounds=warmup, iterations=1)
@@ -146,7 +149,9 @@ class Case:
 
         return alone
 
-    def _turn(self, runs: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], dict[str, Any]]:
+    def _turn(
+        self, runs: Mapping[str, Callable[[Any], Any]], check: Callable[[dict[str, Any]], None] | None
+    ) -> Callable[[Any], dict[str, Any]]:
         def turn(given: Any) -> dict[str, Any]:
             results = {}
             for name, run in runs.items():
@@ -154,6 +159,8 @@ class Case:
                 results[name] = run(given)
                 synchronize(self.device)
                 self.in_turn[name].append(time.perf_counter() - started)
+            if check:
+                check(results)
             return results
 
         return turn

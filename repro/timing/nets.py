@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -33,7 +34,8 @@ NETS = {
     "nyudv2/fcn32s_rgb_hha": [],
     "siftflow/fcn16s_vgg16": [],
 }
-MODES = ("eager", "channels_last", "compile", "cuda_graph", "fast")
+PARTS = ("fast", "channels_last", "compile", "cuda_graph")  # of a mode, in the order in which they are applied
+MODES = ("eager", *("+".join(parts) for count in range(1, len(PARTS) + 1) for parts in combinations(PARTS, count)))
 
 
 def config_of(experiment: str, width: float = 1, options: Mapping[str, Any] | None = None) -> Config:
@@ -87,13 +89,14 @@ def in_mode(net: FCN, mode: str, precision: str, example: Tensor) -> tuple[Calla
     """The forward pass of a net in a mode and a precision, and the seconds that compiling it took, 0 where none was.
 
     The net itself is changed. In `bf16` its weights are cast once, and every input within the timed pass: that is how
-    it would be deployed. `tf32` is a flag (`repro.timing.device.use_precision`). The modes:
+    it would be deployed. `tf32` is a flag (`repro.timing.device.use_precision`).
 
-    - `eager`: the net as it is.
+    A mode is `eager`, the net as it is, or one or several of these, joined by `+` in this order:
+
+    - `fast`: `repro.fast`.
     - `channels_last`: weights and input in that memory format; the input is converted within the timed pass.
     - `compile`: `torch.compile`, for this size of input.
     - `cuda_graph`: the pass of this size of input, captured once and replayed. Its scores are overwritten by the next.
-    - `fast`: `repro.fast`.
 
     Args:
         example: images (N, C, H, W) of the size that will be timed.
@@ -101,32 +104,27 @@ def in_mode(net: FCN, mode: str, precision: str, example: Tensor) -> tuple[Calla
     Raises:
         ValueError: another mode.
     """
+    if mode not in MODES:
+        raise ValueError(f"mode is {', '.join(MODES)}, not {mode!r}")
+    parts = mode.split("+")
     dtype = dtype_of(precision)
     net = net.to(dtype)
-    if mode == "eager":
-        run = forward(net)
-    elif mode == "channels_last":
-        run = _channels_last(net)
-    elif mode == "compile":
+    layout = torch.contiguous_format
+    if "fast" in parts:
+        net = fast(net)
+    if "channels_last" in parts:
+        layout = torch.channels_last
+        net = net.to(memory_format=layout)
+    if "compile" in parts:
         torch.compiler.reset()  # another net's code counts towards how often one may be compiled
         net.compile(dynamic=False)
-        run = forward(net)
-    elif mode == "cuda_graph":
-        run = _cuda_graph(forward(net), example.to(dtype))
-    elif mode == "fast":
-        run = forward(fast(net))
-    else:
-        raise ValueError(f"mode is {', '.join(MODES)}, not {mode!r}")
+    scores = forward(net)
 
-    def cast(images: Tensor) -> Scores:
-        return run(images.to(dtype))
+    def run(images: Tensor) -> Scores:
+        return scores(images.to(dtype).contiguous(memory_format=layout))
 
-    return cast, _first_call(cast, example) if mode == "compile" else 0.0
-
-
-def _channels_last(net: nn.Module) -> Callable[[Tensor], Scores]:
-    run = forward(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-    return lambda images: run(images.contiguous(memory_format=torch.channels_last))
+    compile_seconds = _first_call(run, example) if "compile" in parts else 0.0
+    return _cuda_graph(run, example) if "cuda_graph" in parts else run, compile_seconds
 
 
 def _cuda_graph(run: Callable[[Tensor], Scores], example: Tensor) -> Callable[[Tensor], Scores]:

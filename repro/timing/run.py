@@ -1,10 +1,12 @@
 """`repro time`: run `tests/timing` through pytest-benchmark, make records of its results, print them."""
 
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -21,7 +23,7 @@ CASES = ("forward", "update", "section3_1", "tasks", "peers", "sizes", "cost", "
 OF_ONE_NET = ("forward", "update", "peers", "sizes", "cost")  # what a net's name alone stands for
 DEVICES = ("cpu", "cuda")
 CUDA_ONLY = ("tf32", "cuda_graph")
-PYTEST_FAILED = 1  # pytest's exit code where a test failed, and all that could run has
+PYTEST_FAILED, PYTEST_INTERRUPTED = 1, 2  # exit codes: a test failed, and all that could run has; Ctrl-C
 
 
 def time_nets(
@@ -49,6 +51,7 @@ def time_nets(
 
     Raises:
         UserError: a name that is unknown, a device that is not there, or a suite that cannot run its tests.
+        KeyboardInterrupt: as it came, once the cases that had ended are recorded.
     """
     nets, cases = _sort_names(names)
     _check_choices("device", [device] if device else [], DEVICES)
@@ -57,7 +60,8 @@ def time_nets(
     if rounds < 1:
         raise UserError(f"--rounds is {rounds}; a case takes at least one trial")
     device = _choose_device(device)
-    if device == "cpu" and (foreign := [name for name in (*precisions, *modes) if name in CUDA_ONLY]):
+    chosen = [*precisions, *chain.from_iterable(mode.split("+") for mode in modes)]
+    if device == "cpu" and (foreign := [name for name in chosen if name in CUDA_ONLY]):
         raise UserError(f"{foreign[0]} is only on a CUDA device, and this times the CPU")
     if find_spec("pytest_benchmark") is None:
         raise UserError("timings run through pytest-benchmark: install it with `pip install -e .[test]`")
@@ -73,13 +77,17 @@ def time_nets(
         arguments += [f"--timing-net={net}" for net in nets]
         arguments += [f"--timing-precision={name}" for name in precisions] + [f"--timing-mode={name}" for name in modes]
         code = _run_pytest([*map(str, filter(Path.exists, files)), f"--benchmark-json={results}", *arguments])
-        if code not in (0, PYTEST_FAILED) or not results.exists():
+        if code == PYTEST_INTERRUPTED and not results.exists():
+            raise KeyboardInterrupt
+        if code not in (0, PYTEST_FAILED, PYTEST_INTERRUPTED) or not results.exists():
             raise UserError(f"pytest ended with code {code} and without results; see its output above")
         timings = read_benchmarks(results, [provenance.reduce_paths(argument) for argument in sys.argv])
     _say_what_is_missing(cases, {timing.case for timing in timings})
     print_timings(timings)
     for timing in timings:
         print(records.write_plain(timing, folder))
+    if code == PYTEST_INTERRUPTED:
+        raise KeyboardInterrupt
     return code == 0
 
 
@@ -87,8 +95,13 @@ def _run_pytest(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", "--benchmark-enable", "--benchmark-only", "--benchmark-disable-gc"]
     command += ["--benchmark-columns=median,mean,rounds", "--quiet", "--disable-warnings", "-p", "no:cacheprovider"]
     command += ["--timeout=0"]  # a case takes as long as it takes
-    # stdout is for the table
-    return subprocess.run([*command, *arguments], cwd=ROOT, stdout=sys.stderr, check=False).returncode
+    # stdout is for the table; in a group of its own, so that Ctrl-C comes from here, and once
+    with subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=sys.stderr, process_group=0) as pytest:
+        try:
+            return pytest.wait()
+        except KeyboardInterrupt:
+            pytest.send_signal(signal.SIGINT)  # it writes what it has
+            return pytest.wait()
 
 
 def _choose_device(device: str | None) -> str:

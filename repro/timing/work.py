@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from repro.models.window import fast
 from repro.timing.case import SEED
 from repro.timing.nets import build_net, build_step, channels_of, dtype_of, forward
 
@@ -83,16 +84,25 @@ def count(run: Callable[[], Any]) -> Work:
 
 
 def count_forward(
-    experiment: str, batch: int, size: tuple[int, int], dtype: torch.dtype = torch.float32, width: float = 1
+    experiment: str,
+    batch: int,
+    size: tuple[int, int],
+    dtype: torch.dtype = torch.float32,
+    width: float = 1,
+    quick: bool = False,
 ) -> Work:
     """The work of a net's forward pass on `batch` images of a size (H, W). Nothing is computed: only shapes are.
 
     Args:
         width: factor on the trunk's channels.
+        quick: of `repro.fast`, once it knows the size.
     """
     net = build_net(experiment, device="meta", width=width).to(dtype)
     images = torch.empty(batch, channels_of(net), *size, dtype=dtype, device="meta")
-    return count(lambda: forward(net)(images))
+    run = forward(fast(net) if quick else net)
+    if quick:
+        run(images)
+    return count(lambda: run(images))
 
 
 def count_step(experiment: str, batch: int, size: tuple[int, int], width: float = 1) -> Work:

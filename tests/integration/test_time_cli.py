@@ -1,6 +1,7 @@
 """`repro time` from the command to the records, on a folder of timings that take no time."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,23 @@ def test_a_net_leaves_out_other_nets_and_not_a_case_of_none(command, timings, tm
 def test_what_ran_is_recorded_though_another_case_fails(command, timings, tmp_path):
     done = command("time", "parts", "tasks", "--rounds", 1, "--work-dirs", tmp_path)
     assert done.code == 1 and "ZeroDivisionError" in done.err
+    assert sorted(timing.case for timing in read(tmp_path)) == ["floor", "floor", "tasks"]
+
+
+def test_what_ran_is_recorded_though_the_user_interrupts(command, timings, tmp_path):
+    (timings / "test_parts.py").write_text("""
+import os, signal, time
+def test_endless(timing):
+    with timing("scorer", mode="eager") as case:
+        os.kill(os.getppid(), signal.SIGINT)
+        case.measure({"images": lambda given: time.sleep(60)}, [None])
+""")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        done = command("time", "tasks", "parts", "--rounds", 1, "--work-dirs", tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.code == 130 and "a timing keeps what it has timed" in done.err
     assert sorted(timing.case for timing in read(tmp_path)) == ["floor", "floor", "tasks"]
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+QUICK = ("fast+cuda_graph", "fast+channels_last", "fast+channels_last+cuda_graph")  # on a GPU, beside the parts alone
+
 
 @dataclass(frozen=True)
 class Options:
@@ -39,7 +41,7 @@ class Options:
             device=device,
             precisions=option("timing_precision", None) or (["fp32", "tf32", "bf16"] if gpu else ["fp32"]),
             modes=option("timing_mode", None)
-            or ["eager", "channels_last", *(["compile", "cuda_graph"] if gpu else []), "fast"],
+            or ["eager", "channels_last", *(["compile", "cuda_graph"] if gpu else []), "fast", *(QUICK if gpu else [])],
             given=bool(option("timing_mode", None)),
             nets=option("timing_net", None) or [],
             rounds=option("timing_rounds", None) or 20,

@@ -4,7 +4,7 @@ import pytest
 
 from repro.timing.case import random_images
 from repro.timing.nets import dtype_of, in_mode
-from repro.timing.work import count, count_forward, memory_needed
+from repro.timing.work import count_forward, memory_needed
 
 FCN8S = "voc2011/fcn8s_vgg16"
 SIDES = (250, 500, 750, 1000, 1500, 2000)  # alone
@@ -24,12 +24,11 @@ FOURTH = 4  # of the trials of other cases: sizes and batches are many
 def test_cost(timing, build, subject, precision, mode, side, batch, device, measuring):
     side = side if measuring else side // 25
     with timing(subject, precision=precision, mode=mode, batch=batch, height=side, width=side) as case:
-        work = count_forward(subject, batch, (side, side), dtype_of(precision), width=1 if measuring else 1 / 16)
+        width = 1 if measuring else 1 / 16
+        work = count_forward(subject, batch, (side, side), dtype_of(precision), width, quick="fast" in mode)
         case.require(memory_needed(work))
         inputs = random_images(batch, side, side, count=2, device=device)
         run, _ = in_mode(build(subject), mode, precision, inputs[0])
-        if mode == "fast":
-            work = count(lambda: run(inputs[0]))
         case.work |= {"flop": work.flop, "bytes": work.bytes}
         scores = case.measure({"forward": run}, inputs, rounds=max(3, case.rounds // FOURTH), warmup=1)
         assert scores.shape == (batch, 21, side, side) and scores.isfinite().all()

@@ -8,7 +8,7 @@ import pytest
 from repro.timing.case import random_images
 from repro.timing.device import use_precision
 from repro.timing.nets import NETS, channels_of, dtype_of, forward, in_mode, largest_difference
-from repro.timing.work import count, count_forward, memory_needed
+from repro.timing.work import count_forward, memory_needed
 
 from .options import Options
 
@@ -37,7 +37,8 @@ def test_forward(timing, build, size, precision, subject, mode, batch, device, m
     with timing(subject, **settings, height=size[0], width=size[1]) as case:
         if settings == PLAIN and measuring:
             case.claims += NETS[subject]
-        work = count_forward(subject, batch, size, dtype_of(precision), width=1 if measuring else 1 / 16)
+        width = 1 if measuring else 1 / 16
+        work = count_forward(subject, batch, size, dtype_of(precision), width, quick="fast" in mode)
         case.require(memory_needed(work))
         net = build(subject)
         inputs = random_images(batch, *size, channels=channels_of(net), device=device)
@@ -46,10 +47,8 @@ def test_forward(timing, build, size, precision, subject, mode, batch, device, m
         run, compile_seconds = in_mode(net, mode, precision, inputs[0])
         if settings | {"batch": 1} != PLAIN:
             case.work["largest_difference"] = largest_difference(run(inputs[0]), expected)
-        if mode == "compile":
+        if "compile" in mode:
             case.work["compile_seconds"] = compile_seconds
-        if mode == "fast":
-            work = count(lambda: run(inputs[0]))
         case.work |= {"flop": work.flop, "bytes": work.bytes}
         del expected
         few = device == "cpu" and batch > 1  # a batch is as many images in one trial

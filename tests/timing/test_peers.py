@@ -20,9 +20,10 @@ from repro.timing.nets import build_net, in_mode, largest_difference
 from repro.timing.work import count
 
 from .beside import TOLERANCE, build_peer, precision_of_peer
+from .options import QUICK
 
 CPU_ROUNDS = 11  # at most; an odd number, so that the median is a trial
-MODES = {"cpu": ["fast"], "cuda": ["channels_last", "cuda_graph", "fast"]}  # of ours, beside the plain net
+MODES = {"cpu": ["fast"], "cuda": ["channels_last", "cuda_graph", "fast", *QUICK]}  # of ours, beside the plain net
 BY_DEFAULT = {("torchfcn", "voc2011/fcn8s_vgg16"), ("torchvision_resnet50", "voc2011/fcn8s_vgg16")}  # on a CPU
 
 CASES = [

@@ -78,6 +78,19 @@ def test_several_run_in_turn_and_each_waits_for_the_device(monkeypatch):
     assert min(taken["A"] + taken["B"]) >= 0.02, "the device is waited for within each trial"
 
 
+def test_every_turn_is_checked_once_all_in_it_are_timed():
+    seen: list[dict[str, int]] = []
+
+    def check(results: dict[str, int]) -> None:
+        seen.append(results)
+        time.sleep(0.05)
+
+    with Case("sizes", "net", CPU, Benchmark()) as case:
+        case.measure({"A": lambda x: x, "B": lambda x: -x}, [1, 2, 3], rounds=2, warmup=1, check=check)
+    assert seen == [{"A": 1, "B": -1}, {"A": 2, "B": -2}, {"A": 3, "B": -3}]
+    assert max(case.in_turn["A"] + case.in_turn["B"]) < 0.05
+
+
 def test_inputs_rotate():
     seen: list[int] = []
     with Case("forward", "net", CPU, Benchmark(), rounds=5) as case:
@@ -241,7 +254,7 @@ def test_energy_is_of_one_trial(monkeypatch):
     assert energy_meter("cpu") is None
 
 
-@pytest.mark.parametrize("mode", ["eager", "channels_last", "fast"])
+@pytest.mark.parametrize("mode", ["eager", "channels_last", "fast", "fast+channels_last"])
 @pytest.mark.parametrize("subject", ["voc2011/fcn8s_vgg16", "voc2011/fcn32s_googlenet", "siftflow/fcn16s_vgg16"])
 def test_every_mode_gives_the_same_scores(subject, mode):
     (images,) = random_images(2, 45, 61, count=1)
