@@ -9,14 +9,16 @@ from a small one, stretched where it is constant: small enough that even a new i
 import copy
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from repro.errors import UserError
+from repro.models.derived import Derived
 from repro.models.fusion import STREAMS, LateFusion
-from repro.models.packed import Watch
 from repro.models.reach import Span, padding_of, segments_of, smallest_side
 from repro.models.segmentor import FCN
 from repro.models.trunk import Trunk
@@ -41,27 +43,35 @@ class Fast(FCN):
         return super().forward(*args, **kwargs)
 
     def train(self, mode: bool = True) -> "Fast":
-        """Refuse training; `eval()` also sets the net that this one was made from."""
+        """Refuse training; `eval()` also reaches the layers, which the net that this was made from shares."""
         if mode:
             raise UserError("fast() is for inference: train the net that it was made from")
         super().train(False)
         return self
+
+    def forget(self) -> None:
+        """Take the weights as they are now, after a change that torch does not count, such as through `.data`."""
+        for trunk in self.backbone.modules():
+            if isinstance(trunk, Windowed):
+                trunk.forget()
 
 
 def fast(net: FCN) -> Fast:
     """The same net with the same call and the same scores, and a faster forward pass for inference.
 
     Scores agree up to the rounding of sums that are taken in another order. The layers are shared, and a change of
-    their weights is seen, but for one through a parameter's `.data`, which torch does not count. On a CPU the weights
-    are laid out channels last, for both nets, and those of fc6 and fc7 a second time: to compare times, copy the net
-    first. A trunk that pads little, such as GoogLeNet by 3, runs as before.
+    their weights is seen, but for one through a parameter's `.data`, which torch does not count: call `forget()` after
+    it. On a CPU the weights are laid out channels last, for both nets, and those of fc6 and fc7 a second time: to
+    compare times, copy the net first. A trunk that pads little, such as GoogLeNet by 3, runs as before.
 
     Args:
         net: a loaded net in eval mode.
 
     Raises:
-        UserError: the net is in training mode.
+        UserError: not a net of this suite, or one in training mode.
     """
+    if not isinstance(net, FCN):
+        raise UserError(f"fast() takes a net of this suite, such as repro.load gives, not a {type(net).__name__}")
     if net.training:
         raise UserError("fast() is for inference, and this net is in training mode: call net.eval() first")
     quick = cast(Fast, copy.copy(net))
@@ -101,9 +111,7 @@ class Surroundings:
         """
         x = self.map
         for axis, (span, units, constant) in enumerate(zip(box, size, self.constant, strict=True), start=2):
-            index = torch.arange(*span, device=x.device)
-            beyond = index - (units - self.map.shape[axis])
-            x = x.index_select(axis, torch.maximum(index.clamp(max=constant), beyond))
+            x = x.index_select(axis, _places(span, units, self.map.shape[axis], constant, x.device))
         return x
 
     def around(self, window: Tensor, at: Box, box: Box, size: Size) -> Tensor:
@@ -128,6 +136,13 @@ class Surroundings:
         return x
 
 
+@lru_cache(maxsize=1024)  # of one size of image there are some 60; made anew, they would be most of a GPU's kernels
+def _places(span: Span, units: int, known: int, constant: int, device: torch.device) -> Tensor:
+    """Where on an axis of `known` units these lie of one of `units`, which repeats unit `constant`."""
+    index = torch.arange(*span, device=device)
+    return torch.maximum(index.clamp(max=constant), index - (units - known))
+
+
 class Windowed(nn.Module):
     """A trunk that computes what an image can change, and knows the rest.
 
@@ -147,8 +162,21 @@ class Windowed(nn.Module):
         self.read = read
         self.padding = padding_of(trunk)
         self.stride = int(trunk.geometries()[trunk.top].stride)
-        self.known: OrderedDict[tuple, list[Surroundings]] = OrderedDict()  # by size's remainder; the last used last
-        self.watch = Watch()
+        # by a size's remainder; the last used last
+        self.known: Derived[OrderedDict[tuple, list[Surroundings]]] = Derived()
+
+    def forget(self) -> None:
+        """Take the weights as they are now."""
+        self.known.forget()
+        for segment in self.segments:
+            for layer in segment.layers:
+                if layer.packed:
+                    layer.packed.matrix.forget()
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "Windowed":
+        """To another device or type: what was kept would keep its memory, too."""
+        self.forget()
+        return super()._apply(*args, **kwargs)
 
     @staticmethod
     def pays(trunk: Trunk) -> bool:
@@ -159,7 +187,12 @@ class Windowed(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """The maps that the heads read, by name, as the trunk hands them out, of images (N, C, H, W); no gradients."""
+        """The maps that the heads read, by name, as the trunk hands them out, of images (N, C, H, W); no gradients.
+
+        Raises:
+            UserError: a layer was replaced, or has hooks, as pruned ones do.
+        """
+        self._check_layers()
         x = image.contiguous(memory_format=torch.channels_last) if _on_cpu(self) else image
         size: Size = (image.shape[-2] + 2 * self.padding, image.shape[-1] + 2 * self.padding)
         plans = self._plans(size)
@@ -178,6 +211,16 @@ class Windowed(nn.Module):
                 maps[segment.name] = x if whole else empty[number + 1].around(x, at, _all(size), size)
         return maps
 
+    def _check_layers(self) -> None:
+        layers = dict(self.named_children())
+        if list(layers.values()) != [layer.module for segment in self.segments for layer in segment.layers]:
+            raise UserError("a layer of the trunk was replaced after fast() was called: call it again")
+        for name, layer in layers.items():
+            if layer._forward_hooks or layer._forward_pre_hooks:
+                raise UserError(
+                    f"fast() runs no hooks, and {name} has one: remove it, or the pruning that put it there"
+                )
+
     def _plans(self, size: Size) -> list[tuple[Box, Box]]:
         """The box to read and the box that comes of it, for each of the segments that leave out the border."""
         plans: list[tuple[Box, Box]] = []
@@ -194,16 +237,16 @@ class Windowed(nn.Module):
 
     def _surroundings(self, image: Tensor, size: Size, segments: int) -> list[Surroundings]:
         """The empty image, and the map of it behind each of the first segments."""
-        if self.watch.changed(self.parameters()):
-            self.known.clear()
+        known = self.known.of(chain(self.parameters(), self.buffers()), OrderedDict)
         remainders = (side % self.stride for side in size)
         key = (*remainders, segments, image.shape[1], image.dtype, image.device, *_arithmetic(image.device.type))
-        if key not in self.known:
-            self.known[key] = self._compute_surroundings(image, size, segments)
-            while len(self.known) > CACHED:
-                self.known.popitem(last=False)
-        self.known.move_to_end(key)
-        return self.known[key]
+        found = known.pop(key, None)  # another thread that misses it meanwhile computes it too
+        if found is None:
+            found = self._compute_surroundings(image, size, segments)
+        known[key] = found
+        while len(known) > CACHED:
+            known.popitem(last=False)
+        return found
 
     def _compute_surroundings(self, image: Tensor, size: Size, segments: int) -> list[Surroundings]:
         first = self.segments[:segments]

@@ -13,6 +13,7 @@ from repro.timing.device import (
     available_memory,
     describe,
     energy_meter,
+    held_memory,
     is_out_of_memory,
     peak_memory,
     release,
@@ -20,6 +21,7 @@ from repro.timing.device import (
 )
 
 SEED = 0  # of weights and inputs
+WARM_SECONDS = 0.5  # before the trials of a GPU
 METERED_SECONDS = 2.0  # a meter's counter moves a few dozen times a second
 
 
@@ -89,7 +91,7 @@ class Case:
         if self.device != "cpu":
             return
         self.work["bytes_needed"] = size
-        if size > (free := available_memory()):
+        if (free := available_memory()) is not None and size > free:
             raise MemoryError(f"{size} bytes are needed, {free} are free")
 
     def measure(
@@ -130,10 +132,15 @@ class Case:
 
         target = self._turn(runs, check) if len(runs) > 1 else self._alone(runs)
         rounds = rounds or self.rounds
+        if warmup and self.device != "cpu":
+            self._warm_up(target, setup)
         with peak_memory(self.device) as peak:
+            held = held_memory(self.device)
             result = self.benchmark.pedantic(target, setup=setup, rounds=rounds, warmup_rounds=warmup, iterations=1)
-            if len(runs) == 1 and (most := peak()) is not None:
-                self.work["peak_memory_bytes"] = most
+            most = peak()
+        captured = "cuda_graph" in str(self.settings.get("mode"))  # its maps lie in memory of its own
+        if len(runs) == 1 and not captured and most is not None and held is not None:
+            self.work |= {"peak_memory_bytes": most, "held_memory_bytes": held}
         self.in_turn = {name: seconds[-rounds:] for name, seconds in self.in_turn.items()}
         if len(runs) == 1 and self.benchmark.enabled:
             self._meter(target, setup)
@@ -164,6 +171,12 @@ class Case:
             return results
 
         return turn
+
+    def _warm_up(self, target: Callable[[Any], Any], setup: Callable[[], tuple[tuple[Any], dict]]) -> None:
+        """A GPU that has idled takes a while to its full clock."""
+        started = time.perf_counter()
+        while time.perf_counter() - started < WARM_SECONDS:
+            target(*setup()[0])
 
     def _meter(self, target: Callable[[Any], Any], setup: Callable[[], tuple[tuple[Any], dict]]) -> None:
         """Joules of one trial: of as many as take two seconds, what comes before each included."""

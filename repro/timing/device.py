@@ -14,7 +14,7 @@ from torch.backends import cuda, cudnn
 from repro.provenance import cpu_name
 
 PRECISIONS = ("fp32", "tf32", "bf16")
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
 @contextlib.contextmanager
@@ -81,16 +81,27 @@ def release(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def available_memory() -> int:
-    """Bytes that a process can still take, of the system and of the container that it runs in."""
+def available_memory() -> int | None:
+    """Bytes that a process can still take, of the system and of the container that it runs in; None: nobody tells."""
     known = []
     with contextlib.suppress(OSError):
         known.append(_kilobytes(Path("/proc/meminfo"), "MemAvailable"))
     with contextlib.suppress(OSError, ValueError):  # ValueError: "max", no limit
         group = Path("/sys/fs/cgroup")
         limit, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        known.append(limit - used)
-    return min(known, default=0)
+        statistics = (group / "memory.stat").read_text(encoding="ascii")
+        cached = re.search(r"^inactive_file (\d+)$", statistics, re.MULTILINE)  # what the system would drop
+        known.append(limit - used + (int(cached[1]) if cached else 0))
+    return min(known, default=None)
+
+
+def held_memory(device: str) -> int | None:
+    """Bytes that are taken now, counted as `peak_memory` counts them."""
+    if device.startswith("cuda"):
+        return torch.cuda.memory_allocated(device)
+    with contextlib.suppress(OSError):
+        return _kilobytes(Path("/proc/self/status"), "VmRSS")
+    return None
 
 
 @contextlib.contextmanager

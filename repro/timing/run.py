@@ -125,7 +125,8 @@ def _sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             known = f"{', '.join(short)}; or a case: {', '.join(CASES)}"
             raise UserError(f"unknown net {name!r}; there are {known}")
-    return nets, cases or list(OF_ONE_NET if nets else CASES)
+    chosen = cases or (OF_ONE_NET if nets else CASES)
+    return nets, [case for case in CASES if case in chosen]
 
 
 def _say_what_is_missing(cases: Sequence[str], timed: Collection[str]) -> None:

@@ -9,9 +9,6 @@ from baselines.peers import Peer, Torchfcn
 from repro.errors import UserError
 from repro.timing.case import SEED
 
-# of scores in fp32, as a share of the largest; cuDNN has several algorithms, which round differently
-TOLERANCE = {"cpu": 1e-5, "cuda": 1e-4}
-
 
 def build_peer(peer: Peer, device: str, width: float = 1) -> nn.Module:
     """Its net; without its package, the test skips and says why.

@@ -1,7 +1,8 @@
-"""The parts around the net, in images per second, so that the slowest is known: scorer, loader, training loop."""
+"""The parts of a run in images per second, so that the slowest is known: loader, net, scorer; and a training loop."""
 
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,21 @@ import torch
 from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.backends import cudnn
 
 import repro.confusion
 from repro import experiments
 from repro.confusion import ConfusionMatrix, confusion_matrix
 from repro.runner import build_runner
 from repro.settings import load_config
+from repro.timing.case import random_images
+from repro.timing.device import use_precision
+from repro.timing.nets import build_step, forward
 
-from .test_loader import DISTINCT, PULLED, pull, stream, voc  # noqa: F401  its fixtures
+from .conftest import TINY
+from .test_loader import DISTINCT, PULLED, SIZE, pull, stream, voc  # noqa: F401  its fixtures
 
+NET = "voc2011/fcn8s_vgg16"
 CLASSES = 21
 SCORED = 16  # images a trial
 STEPS = 40  # a trial of the training loop
@@ -42,9 +49,20 @@ def score(pairs: list[tuple[Tensor, Tensor]]) -> ConfusionMatrix:
     return metric
 
 
-def test_scorer(timing, size, device):
-    with timing("scorer", images=SCORED, height=size[0], width=size[1]) as case:
-        batches = [draw_pairs(SCORED, size, device) for _ in range(2)]
+@pytest.mark.parametrize("part", ["forward", "update"])
+def test_net(timing, build, part, device, measuring):
+    height, width = SIZE if measuring else TINY
+    settings = {"precision": "fp32", "mode": "eager", "images": 1, "height": height, "width": width}
+    with use_precision("fp32"), timing(part, **settings) as case:
+        net, inputs = build(NET), random_images(1, height, width, device=device)
+        run = build_step(net, NET, "fp32", inputs[0]) if part == "update" else forward(net)
+        assert case.measure({"images": run}, inputs, rounds=ROUNDS, warmup=1).isfinite().all()
+
+
+def test_scorer(timing, device, measuring):
+    height, width = SIZE if measuring else TINY
+    with timing("scorer", images=SCORED, height=height, width=width) as case:
+        batches = [draw_pairs(SCORED, (height, width), device) for _ in range(2)]
         metric = case.measure({"images": score}, batches)
         assert len(metric.results) == SCORED
 
@@ -57,6 +75,16 @@ def test_loader(timing, stream, workers, cache):  # noqa: F811
         case.measure({"images": lambda given: pull(given, PULLED)}, [batches], rounds=ROUNDS, warmup=1)
 
 
+@pytest.fixture
+def flags() -> Iterator[None]:
+    """A Runner makes torch deterministic; what is timed after it must not be."""
+    before = torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark
+    yield
+    torch.use_deterministic_algorithms(before[0])
+    cudnn.deterministic, cudnn.benchmark = before[1:]
+
+
+@pytest.mark.usefixtures("flags")
 def test_training_loop(timing, drawn, device, measuring, tmp_path):
     """The sample's FCN-32s, an eighth as wide, under the Runner that `repro train` builds, with all its hooks."""
     if not get_device().startswith(device):

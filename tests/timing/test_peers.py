@@ -14,12 +14,13 @@ import pytest
 from torch import Tensor
 
 from baselines.peers import PEERS, SharesWeights, channels_last, describe, forward
+from repro.report.timing.aims import EXACT
 from repro.timing.case import random_images
 from repro.timing.device import use_precision
 from repro.timing.nets import build_net, in_mode, largest_difference
 from repro.timing.work import count
 
-from .beside import TOLERANCE, build_peer, precision_of_peer
+from .beside import build_peer, precision_of_peer
 from .options import QUICK
 
 CPU_ROUNDS = 11  # at most; an odd number, so that the median is a trial
@@ -67,5 +68,5 @@ def test_ours_and_a_peer_in_turn(timing, subject, peer, precision, size, device,
             case.work |= {f"largest_difference, {name}": difference for name, difference in found.items()}
             case.work["largest_difference"] = max(found.values())
             assert expected.shape == (1, 21, *size) and expected.std() > 0
-            assert precision != "fp32" or case.work["largest_difference"] < TOLERANCE[device]
+            assert precision != "fp32" or case.work["largest_difference"] < EXACT[device]
         case.measure(runs, inputs, rounds=min(options.rounds, CPU_ROUNDS) if device == "cpu" else None, warmup=1)

@@ -1,10 +1,14 @@
 """The machinery of timing: what a trial holds, what is recorded, and what becomes of a case that does not fit."""
 
+import gc
 import json
 import time
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -133,6 +137,7 @@ def test_other_errors_are_not_swallowed():
 
 def test_more_than_there_is_is_out_of_memory_before_it_is_tried():
     free = available_memory()
+    assert free is not None
     assert free > 2**20
     with Case("cost", "net", CPU, Benchmark()) as case:
         case.require(free // 100)
@@ -264,6 +269,25 @@ def test_every_mode_gives_the_same_scores(subject, mode):
     assert largest_difference(run(images), expected) < 1e-5
     half, _ = in_mode(net, mode, "bf16", images)
     assert 1e-4 < largest_difference(half(images), expected) < 0.1, "bf16 is another precision, and says so"
+
+
+def test_a_captured_pass_keeps_its_net_alive(monkeypatch):
+    """A graph reads the weights where they lie, and does not own them. Without a GPU its capture is played."""
+    for name in ("Stream", "current_stream", "CUDAGraph"):
+        monkeypatch.setattr(torch.cuda, name, MagicMock())
+    for name in ("stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    net = build_net("voc2011/fcn8s_vgg16", width=1 / 16)
+    (images,) = random_images(1, 45, 61, count=1)
+    expected, weight = forward(net)(images), weakref.ref(net.backbone.get_parameter("fc6.weight"))
+    replay, _ = in_mode(net, "fast+cuda_graph", "fp32", images)
+    del net
+    gc.collect()
+    assert weight() is not None
+    assert largest_difference(replay(images), expected) < 1e-5
+    del replay
+    gc.collect()
+    assert weight() is None
 
 
 def test_an_unknown_mode_is_refused():

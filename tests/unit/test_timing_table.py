@@ -258,10 +258,15 @@ def test_dense_against_naive(page, put, drawn, alone, verdict):
     for direction in ("forward", "backward"):
         crop = {s: statistics.fmean(trials[s, direction]) for s in ("crops_alone", "crops_batched", "dense")}
         found = numbers(made, "section3_1_speed_up", f"100 crops one by one / the image, {direction}")
-        assert found == {"ours": pytest.approx(100 * crop["crops_alone"] / crop["dense"]), "verdict": verdict}
+        assert found["ours"] == pytest.approx(100 * crop["crops_alone"] / crop["dense"])
+        one_by_one = found["verdict"]
         found = numbers(made, "section3_1_speed_up", f"100 crops batched / the image, {direction}")
         ratio = 100 * crop["crops_batched"] / 50 / crop["dense"]
-        assert found == {"ours": pytest.approx(ratio), "verdict": "does not hold"} and ratio < 5
+        assert found["ours"] == pytest.approx(ratio) and ratio < 5
+        if direction == "forward":
+            assert (one_by_one, found["verdict"]) == (verdict, "does not hold")
+        else:
+            assert np.isnan(one_by_one) and np.isnan(found["verdict"]), "no bound is printed"
     found = numbers(made, "section3_1", "AlexNet, 227x227, batched, forward", settings="eager, fp32, batch 50, 227x227")
     assert found["median (ms)"] == pytest.approx(1000 * statistics.median(trials["crops_batched", "forward"]) / 50)
     computed = made.frame[made.frame["quantity"] == "from printed times"].set_index("row")["claim_value"]
@@ -335,7 +340,8 @@ def test_aims_ask_for_equal_scores_and_ten_pairs(page, put, drawn, count, differ
     (note,) = (
         note for note in section(made, "What this suite").notes if note.startswith("No record is of a CUDA device")
     )
-    assert all(f"at least {factor}x torchfcn in fp32, TF32 off" in note for factor in ("1.4", "2", "6"))
+    assert all(f"at least {factor}x torchfcn in fp32, TF32 off" in note for factor in ("1.4", "2"))
+    assert "at least 6x torchfcn in fp32, TF32 in convolutions, as torch runs it" in note
 
 
 @pytest.mark.parametrize(("difference", "verdict"), [(9e-5, "holds"), (2e-4, "does not hold")])
@@ -381,6 +387,23 @@ def test_over_real_sizes_the_cold_cache_counts(page, put, drawn):
     assert found["all images, plain"] == pytest.approx(theirs / plain)
     assert found["each size once, fast"] == pytest.approx(sum(seconds["torchfcn"]) / sum(seconds["ours, fast, first"]))
     assert (found["sizes"], found["images"]) == (3, 9)
+
+
+def test_a_size_of_many_images_counts_by_its_medians(page, put):
+    seconds = {
+        "torchfcn": [3.0, 2.0, 9.0, 1.0],
+        "ours": [1.0, 5.0, 2.0, 1.0],
+        "ours, fast, first": [2.0, 1.0, 1.0, 1.25],
+        "ours, fast, again": [1.0, 1.5, 9.0, 0.5],
+    }
+    sizes = [[375, 500, 7]] * 3 + [[333, 500, 1]]
+    put("sizes", FCN8S, seconds, peer="torchfcn", sizes=sizes, precision="fp32", mode="eager", batch=1)
+    found = numbers(page(), "sizes", "FCN-8s, VGG16 and torchfcn")
+    assert (found["sizes"], found["images"]) == (2, 8)
+    assert found["all images, fast"] == pytest.approx((7 * 3 + 1) / (2 + 6 * 1.5 + 1.25))
+    assert found["all images, plain"] == pytest.approx((7 * 3 + 1) / (7 * 2 + 1))
+    assert found["each size once, fast"] == pytest.approx((3 + 1) / (2 + 1.25))
+    assert found["least"] == pytest.approx(1 / 1.25) and found["verdict"] == "does not hold"
 
 
 @pytest.mark.parametrize("size", [165, 166])
@@ -432,7 +455,7 @@ def test_floor_is_the_longer_of_flop_and_bytes(page, put, drawn):
 
 def cost(put, put_seconds, side, batch=1, memory=1.0, **more):
     pixels = side * side * batch
-    work = {"peak_memory_bytes": memory * pixels}
+    work = {"held_memory_bytes": 5e8, "peak_memory_bytes": 5e8 + memory * pixels}
     settings = {**PLAIN, "batch": batch, "height": side, "width": side, **more}
     return put("cost", FCN8S, {"forward": [put_seconds * pixels] * 3}, work, **settings)
 
@@ -457,6 +480,10 @@ def test_nothing_grows_faster_than_the_pixels(page, put, nanoseconds, memory, ve
     assert found["verdict"] == verdict
     later = [b / a for n, a in enumerate(nanoseconds) for b in nanoseconds[n + 1 :]]
     assert found["time a pixel (%)"] == pytest.approx(100 * (max(later) - 1))
+    later = [b / a for n, a in enumerate(memory) for b in memory[n + 1 :]]
+    assert found["memory a pixel (%)"] == pytest.approx(100 * (max(later) - 1)), "the weights do not count"
+    (row,) = section(made, "Nothing grows").rows
+    assert row[3].text == "4, 1 of 250x250 to 1 of 1000x1000"
     found = numbers(made, "cost", "FCN-8s, VGG16", settings="eager, fp32, batch 1, 500x500")
     assert found["time a pixel (ns)"] == pytest.approx(nanoseconds[1])
 
@@ -486,12 +513,12 @@ def test_out_of_memory_is_said_and_no_ratio_is_taken_of_it(page, put, drawn):
 
 
 def test_parts_stand_beside_each_other_and_are_not_judged(page, put, drawn):
-    trials = {"scorer": drawn(1), "loader": drawn(4), "training_loop": drawn(2)}
+    trials = {"scorer": drawn(1), "loader": drawn(4), "forward": drawn(2)}
     for part, found in trials.items():
         put("parts", part, {"images": found}, images=40)
     made = page()
     for part, found in trials.items():
-        line = numbers(made, "parts", part.replace("_", " "), settings="images 40")
+        line = numbers(made, "parts", {"forward": "FCN-8s, forward"}.get(part, part), settings="images 40")
         assert line["images/s"] == pytest.approx(40 / statistics.median(found)) and "verdict" not in line
 
 

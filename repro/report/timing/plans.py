@@ -23,6 +23,7 @@ NETS = tuple(Row(label, subject) for label, subject in rules.NETS.items())
 
 MEDIAN: dict[str, Quantity] = {"median (ms)": number(milliseconds(0.5))}
 MEMORY: dict[str, Quantity] = {"peak memory (GiB)": number(work("peak_memory_bytes", 1 / GIB))}
+SHARE: dict[str, Quantity] = {"FLOP/s of peak (%)": number(share_of_peak)}
 SPEED: dict[str, Quantity] = {
     "mean ± sd (ms)": mean_and_sd(),
     **MEDIAN,
@@ -30,7 +31,7 @@ SPEED: dict[str, Quantity] = {
     "p99 (ms)": number(milliseconds(0.99)),
     "images/s": number(images_per_second),
     **MEMORY,
-    "FLOP/s of peak (%)": number(share_of_peak),
+    **SHARE,
 }
 
 FORWARD = Plan(
@@ -100,6 +101,7 @@ SECTION3_1 = Plan(
     {
         "mean ± sd (ms)": mean_and_sd(images),
         "median (ms)": number(lambda timing: 1e3 * median(timing) / images(timing)),
+        **SHARE,
     },
     (
         "Times of one crop, or of the one image: a trial over its batch. The net without its padding of 100 maps "
@@ -129,7 +131,7 @@ FLOOR = Plan(
         "floor (ms)": number(lambda timing: None if timing.floor is None else 1e3 * timing.floor),
         **MEDIAN,
         "floor / median (%)": number(share_of_floor),
-        "FLOP/s of peak (%)": number(share_of_peak),
+        **SHARE,
     },
     (
         "*moved*: the least bytes, every map and weight read once and written once. *peak*: what a large matrix "
@@ -148,10 +150,17 @@ COST = Plan(
         "time a pixel (ns)": number(per_pixel(median, 1e9)),
         **MEMORY,
         "GFLOP": number(work("flop", 1e-9)),
+        **SHARE,
     },
     ("*out of memory*: the case did not fit, or by its count could not.",),
 )
-PARTS_OF_A_RUN = {"scorer": "scorer", "loader": "loader", "training_loop": "training loop"}
+PARTS_OF_A_RUN = {
+    "loader": "loader",
+    "forward": "FCN-8s, forward",
+    "update": "FCN-8s, forward, backward and update",
+    "scorer": "scorer",
+    "training_loop": "training loop of the sample's FCN-32s",
+}
 PARTS = Plan(
     "parts",
     "Parts of a run",
@@ -163,7 +172,7 @@ PARTS = Plan(
         "median (ms an image)": number(lambda timing: 1e3 * median(timing) / images(timing)),
     },
     (
-        "Each is of inputs of its own, so that they do not compare: the scorer of score maps of 500x500, the loader of "
-        "images of 500x375, the training loop of the sample's FCN-32s, an eighth as wide.",
+        "The loader, the net and the scorer are of images of 375x500: the slowest of them sets the pace of a training "
+        "or an evaluation. The training loop, with all hooks, is of the sample's small images, an eighth as wide.",
     ),
 )

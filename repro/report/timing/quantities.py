@@ -1,6 +1,7 @@
 """What is computed from one timing. None where the record does not hold what it takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
@@ -59,6 +60,13 @@ def work(name: str, scale: float = 1) -> Number:
     return lambda timing: timing.work[name] * scale if name in timing.work else None
 
 
+def taken_memory(timing: Timing) -> float | None:
+    """Bytes that the trials took beyond what was held before them."""
+    if not {"peak_memory_bytes", "held_memory_bytes"} <= set(timing.work):
+        return None
+    return timing.work["peak_memory_bytes"] - timing.work["held_memory_bytes"]
+
+
 def best_rate(name: str, scale: float = 1) -> Number:
     """A number of the record's `work` a second, of the fastest trial of any series, times `scale`."""
 
@@ -113,37 +121,69 @@ def fastest(peer: str, ours: str = "") -> Number:
     return of
 
 
-def counts(timing: Timing) -> Sequence[int]:
-    """How many images have each of the sizes of a timing over real sizes, in the order of its trials.
+@dataclass(frozen=True)
+class Size:
+    """One size of a timing over real sizes: how many images have it, and its trials by series, in seconds."""
+
+    count: int
+    seconds: dict[str, NDArray[np.float64]]
+
+    def median(self, series: str) -> float:
+        """Median of its trials of a series."""
+        return float(np.median(self.seconds[series]))
+
+    @property
+    def cold(self) -> float:
+        """What the fast net took when it first met the size."""
+        return float(self.seconds["ours, fast, first"][0])
+
+
+def sizes(timing: Timing) -> list[Size]:
+    """The distinct sizes of a timing over real sizes, in the order in which they were met.
 
     Raises:
-        UserError: the record does not say, or not for each trial.
+        UserError: the record does not say which size each trial is of.
     """
-    sizes = timing.provenance.get("sizes")
+    found = timing.provenance.get("sizes")
     trials = {len(series) for series in timing.seconds.values()}
-    if not isinstance(sizes, list) or {len(sizes)} != trials or any(len(size) != 3 for size in sizes):
+    if not isinstance(found, list) or {len(found)} != trials or any(len(size) != 3 for size in found):
         raise UserError(f"{timing.id}: provenance.sizes is not one [height, width, count] a trial; measure it again")
-    return [int(count) for _, _, count in sizes]
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, size in enumerate(found):
+        places.setdefault(tuple(size), []).append(place)
+    series = {name: np.array(seconds) for name, seconds in timing.seconds.items()}
+    return [
+        Size(count, {name: seconds[where] for name, seconds in series.items()})
+        for (_, _, count), where in places.items()
+    ]
 
 
 def over_distribution(timing: Timing) -> float:
     """Peer / ours, fast, over all images, each as often as its size occurs; the first of a size fills the cache."""
-    count = np.array(counts(timing))
-    first, again = (np.array(timing.seconds[f"ours, fast, {name}"]) for name in ("first", "again"))
-    return float(count @ _peer(timing) / (first + (count - 1) * again).sum())
+    peer, found = str(timing.settings["peer"]), sizes(timing)
+    ours = sum(size.cold + (size.count - 1) * size.median("ours, fast, again") for size in found)
+    return sum(size.count * size.median(peer) for size in found) / ours
 
 
 def plain_over_distribution(timing: Timing) -> float:
     """Peer / ours, over all images."""
-    count = np.array(counts(timing))
-    return float(count @ _peer(timing) / (count @ np.array(timing.seconds["ours"])))
+    peer, found = str(timing.settings["peer"]), sizes(timing)
+    return sum(size.count * size.median(peer) for size in found) / sum(
+        size.count * size.median("ours") for size in found
+    )
 
 
 def over_each_size_once(timing: Timing) -> float:
     """Peer / ours, fast, over one image of each size: every one of them fills the cache anew."""
-    counts(timing)
-    return float(_peer(timing).sum() / np.sum(timing.seconds["ours, fast, first"]))
+    peer, found = str(timing.settings["peer"]), sizes(timing)
+    return sum(size.median(peer) for size in found) / sum(size.cold for size in found)
 
 
-def _peer(timing: Timing) -> NDArray[np.float64]:
-    return np.array(timing.seconds[str(timing.settings["peer"])])
+def over_sizes(quantile: float) -> Number:
+    """A quantile over the sizes of peer / ours, fast, the cache cold."""
+
+    def of(timing: Timing) -> float:
+        peer = str(timing.settings["peer"])
+        return float(np.quantile([size.median(peer) / size.cold for size in sizes(timing)], quantile))
+
+    return of

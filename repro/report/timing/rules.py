@@ -22,6 +22,7 @@ TASKS = Rule("tasks", "case `tasks`, with any settings", "tasks", open=True)
 PEERS = Rule("peers", "case `peers`, with any settings", "peers", open=True)
 SIZES = Rule("sizes", "case `sizes`, with any settings", "sizes", open=True)
 COST = Rule("cost", "case `cost`, of any size and batch, in any mode and precision", "cost", open=True)
+AIMS = Rule("aims", "cases `peers`, 500x500, and `sizes`, all of them, with torchfcn", "peers", open=True)
 PEAKS = Rule("peaks", "case `floor`, in any precision", "floor", open=True)
 PARTS = Rule("parts", "case `parts`, with any settings", "parts", open=True)
 
