@@ -136,7 +136,7 @@ def in_mode(net: FCN, mode: str, precision: str, example: Tensor) -> tuple[Calla
     if "compile" in parts:
         fresh = torch.compiler.config.patch(force_disable_caches=True)  # type: ignore[attr-defined]
         with fresh:  # else an earlier run's code would be found
-            compile_seconds = _first_call(run, example)
+            compile_seconds = first_call(run, example)
     return _cuda_graph(run, example) if "cuda_graph" in parts else run, compile_seconds
 
 
@@ -161,7 +161,8 @@ def _cuda_graph(run: Callable[[Tensor], Scores], example: Tensor) -> Callable[[T
     return replay
 
 
-def _first_call(run: Callable[[Tensor], Scores], example: Tensor) -> float:
+def first_call(run: Callable[[Tensor], Scores], example: Tensor) -> float:
+    """The seconds that a pass takes for the first time."""
     device = str(example.device)
     synchronize(device)
     started = time.perf_counter()

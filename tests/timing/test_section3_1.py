@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from repro.models.classifier import Classifier
 from repro.models.trunk import Trunk
+from repro.report.timing.rules import IN_SECTION3_1, NOT_PRINTED, crop_time_of
 from repro.timing.case import SEED, random_images
 from repro.timing.nets import config_of, dtype_of
 from repro.timing.work import count
@@ -23,12 +24,6 @@ from repro.weights.convolutionalize import convolutionalize
 CLASSES = 1000
 CROP, IMAGE, GRID = 227, 500, 10
 BATCH = 50
-ROWS = {
-    "crops_alone": "AlexNet, 227x227, alone",
-    "crops_batched": "AlexNet, 227x227, batched",
-    "dense": "FCN-AlexNet, 500x500 to a 10x10 grid",
-}
-NOT_PRINTED = ("crops_alone", "backward")
 
 
 class Dense(nn.Module):
@@ -62,14 +57,14 @@ def nets(measuring: bool, device: str) -> dict[str, nn.Module]:
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
-@pytest.mark.parametrize("subject", ROWS)
+@pytest.mark.parametrize("subject", IN_SECTION3_1)
 def test_section3_1(timing, nets, precision, subject, direction, device, measuring):
     batch = (BATCH if measuring else 2) if subject == "crops_batched" else 1
     side = IMAGE if subject == "dense" else CROP
     settings = {"precision": precision, "mode": "eager", "batch": batch, "height": side, "width": side}
     with timing(subject, direction=direction, **settings) as case:
         if measuring and precision == "fp32" and (subject, direction) != NOT_PRINTED:
-            case.claims.append(f"cvpr2015/section3_1/{ROWS[subject]}")
+            case.claims.append(crop_time_of(subject, direction)[0])
         dtype = dtype_of(precision)
         net = nets[subject].to(dtype)
         inputs = [images.to(dtype) for images in random_images(batch, side, side, device=device)]

@@ -22,7 +22,7 @@ from baselines.peers import TORCHFCN, describe, forward
 from repro.report.timing.aims import EXACT
 from repro.timing.case import random_images
 from repro.timing.device import use_precision
-from repro.timing.nets import in_mode, largest_difference
+from repro.timing.nets import first_call, in_mode, largest_difference
 
 from .beside import build_peer, precision_of_peer
 
@@ -80,6 +80,9 @@ def test_sizes(timing, build, subject, labels, precision, device, options):
         for run in (torchfcn, plain, in_mode(deepcopy(ours), "fast", precision, example)[0]):
             run(example)  # what a process does once is done; no size is known to the net that follows
         quick = in_mode(ours, "fast", precision, example)[0]
+        case.work["first_call_seconds"] = first_call(
+            quick, example
+        )  # lays the weights out: once a net, not once a size
         turns = [size for size in sizes for _ in range(TURNS if size[2] >= FREQUENT else 1)]
         case.provenance |= {"peer": describe(peer), "sizes": turns}
         case.work["images"] = sum(count for *_, count in sizes)

@@ -14,8 +14,10 @@ import pytest
 import torch
 from torch.backends import cuda, cudnn
 
+from baselines.peers import PEERS
 from repro import records
 from repro.report.claims import read_claims
+from repro.report.timing import rules
 from repro.timing import case as case_module
 from repro.timing.case import Case, random_images
 from repro.timing.device import available_memory, energy_meter, is_out_of_memory, peak_memory, use_precision
@@ -288,6 +290,12 @@ def test_a_captured_pass_keeps_its_net_alive(monkeypatch):
     del replay
     gc.collect()
     assert weight() is None
+
+
+def test_every_net_and_peer_that_is_timed_has_a_row():
+    assert set(NETS) == set(rules.NETS.values())
+    timed = {(peer.name, peer.experiment) for peer in PEERS}
+    assert timed == {(peer, row.subject) for peer, row in rules.PEERS_OF}
 
 
 def test_an_unknown_mode_is_refused():
