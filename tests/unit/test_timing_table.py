@@ -476,14 +476,14 @@ def test_nothing_grows_faster_than_the_pixels(page, put, nanoseconds, memory, ve
     # neither more nor less than the others: more images, of a smaller side
     cost(put, 1e-9 * 20, 249, batch=8, memory=9)
     made = page()
-    found = numbers(made, "growth", "FCN-8s, VGG16", settings="eager, fp32")
+    found = numbers(made, "growth", "FCN-8s, VGG16", settings="eager, fp32, batch 1")
     assert found["verdict"] == verdict
     later = [b / a for n, a in enumerate(nanoseconds) for b in nanoseconds[n + 1 :]]
     assert found["time a pixel (%)"] == pytest.approx(100 * (max(later) - 1))
     later = [b / a for n, a in enumerate(memory) for b in memory[n + 1 :]]
     assert found["memory a pixel (%)"] == pytest.approx(100 * (max(later) - 1)), "the weights do not count"
     (row,) = section(made, "Nothing grows").rows
-    assert row[3].text == "4, 1 of 250x250 to 1 of 1000x1000"
+    assert row[3].text == "3, 1 of 250x250 to 1 of 1000x1000"
     found = numbers(made, "cost", "FCN-8s, VGG16", settings="eager, fp32, batch 1, 500x500")
     assert found["time a pixel (ns)"] == pytest.approx(nanoseconds[1])
 
@@ -492,9 +492,16 @@ def test_curves_of_two_modes_or_devices_are_not_joined(page, put):
     cost(put, 1e-9, 250, mode="fast")
     cost(put, 9e-9, 500)
     cost(put, 99e-9, 1000, device="cuda")
+    assert numbers(page(), "growth", "FCN-8s, VGG16", "")["verdict"] == "not measured"
+
+
+def test_sizes_and_batches_are_curves_of_their_own(page, put):
+    for side, batch, nanoseconds in ((250, 1, 5), (500, 1, 4), (500, 8, 6), (1000, 1, 4)):
+        cost(put, 1e-9 * nanoseconds, side, batch)
     made = page()
-    for device, words in ((CPU, "fast, fp32"), (CPU, "eager, fp32"), (GPU, "eager, fp32")):
-        assert numbers(made, "growth", "FCN-8s, VGG16", device, words)["verdict"] == "not measured"
+    assert numbers(made, "growth", "FCN-8s, VGG16", settings="eager, fp32, batch 1")["verdict"] == "holds"
+    found = numbers(made, "growth", "FCN-8s, VGG16", settings="eager, fp32, 500x500")
+    assert found["verdict"] == "does not hold" and found["time a pixel (%)"] == pytest.approx(50)
 
 
 def test_out_of_memory_is_said_and_no_ratio_is_taken_of_it(page, put, drawn):

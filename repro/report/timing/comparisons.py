@@ -24,7 +24,8 @@ from repro.report.timing.quantities import (
 from repro.report.timing.table import COMPUTED, VERDICT, Line, Table, Value, claimed, judge, quotient
 
 GROWTH = 10  # percent
-AXES = ("batch", "height", "width")
+SIZE = ("batch", "height", "width")
+AXES = (("height", "width"), ("batch",))  # one curve along sizes, one along batches
 ERRORS = 2  # standard errors that pass for noise
 CROPS = 100  # of a grid of 10x10
 
@@ -156,15 +157,17 @@ def _above(found: float, bound: float, slow: Timing, fast: Timing) -> Value:
 
 
 def growth(pool: Pool, claims: Claims) -> Table:
-    """Whether time or memory grows faster than the pixels."""
+    """Whether time or memory grows faster than the pixels, over sizes in batches of one number, and over batches."""
     curves: dict[tuple[str, str, str], list[Timing]] = {}
     for timing in pool.newest(rules.COST):
-        if timing.outcome == "measured":
-            words = rules.COST.on(**{name: timing.settings[name] for name in AXES}).describe(timing)
+        for along in AXES if timing.outcome == "measured" else ():
+            words = rules.COST.on(**{name: timing.settings[name] for name in along}).describe(timing)
             curves.setdefault((timing.subject, device_of(timing), words), []).append(timing)
     headings = ("cases", "time a pixel (%)", "memory a pixel (%)", VERDICT)
     lines = []
     for (subject, device, words), timings in curves.items():
+        if len(timings) == 1:
+            continue
         rises = [_rise(timings, of) for of in (per_pixel(median), per_pixel(taken_memory))]
         known = [rise.number for rise in rises if rise.number is not None]
         verdict = judge(max(known) <= GROWTH, *timings) if known else Value(NOT_MEASURED)
@@ -190,7 +193,7 @@ def growth(pool: Pool, claims: Claims) -> Table:
 
 
 def _words(timing: Timing) -> str:
-    batch, height, width = (timing.settings[name] for name in AXES)
+    batch, height, width = (timing.settings[name] for name in SIZE)
     return f"{batch} of {height}x{width}"
 
 
@@ -199,7 +202,7 @@ def _rise(timings: Sequence[Timing], of: Number) -> Value:
     found = []
     for small, large in permutations(timings, 2):
         below, above = of(small), of(large)
-        if below and above and all(int(small.settings[name]) <= int(large.settings[name]) for name in AXES):
+        if below and above and all(int(small.settings[name]) <= int(large.settings[name]) for name in SIZE):
             found.append((100 * (above / below - 1), small.id, large.id))
     if not found:
         return Value()
