@@ -14,7 +14,7 @@ from repro.metrics import bootstrap
 from repro.records import AnyRecord, Record, Timing
 from repro.report import figures
 from repro.report.curves import Run, find_runs
-from repro.report.grouping import comparable, place, same_but_for_sampling, stride_of
+from repro.report.grouping import comparable, curves, place, same_but_for_sampling, stride_of
 from repro.report.timing.pool import Pool, device_of
 
 # what a chart of latencies is about, by the case of its timings; cost has its own chart, sizes are no repeated trials
@@ -24,9 +24,10 @@ CASES = {
     "section3_1": "Section 3.1: crops against one dense pass",
     "tasks": "SIFT Flow: two heads against two nets",
     "peers": "Side by side with other implementations",
-    "parts": "Scorer, loader and training loop",
+    "parts": "Parts of a run",
 }
-APART = ("precision", "batch", "height", "width")  # settings of which a chart of forward passes or updates has one each
+# settings of which a chart of a case has one each
+APART = dict.fromkeys(("forward", "update"), ("precision", "batch", "height", "width")) | {"peers": ("peer",)}
 Chart = Callable[..., None]  # draws to the path that it is given
 
 
@@ -98,12 +99,13 @@ def draw_times(timings: Sequence[Timing], folder: Path) -> list[Drawn]:
     groups: dict[tuple[str, ...], list[Timing]] = {}
     for timing in timings:
         if timing.case in CASES:
-            apart = APART if timing.case in ("forward", "update") else ()
-            groups.setdefault((timing.case, *(str(timing.settings.get(name, "")) for name in apart)), []).append(timing)
+            values = (str(timing.settings.get(name, "")) for name in APART.get(timing.case, ()))
+            groups.setdefault((timing.case, *values), []).append(timing)
     for key, found in groups.items():
         chart: Chart = partial(figures.latency, sorted(found, key=place), title=CASES[key[0]])
         ids = tuple(timing.id for timing in found)
-        title = ", ".join((CASES[key[0]], *(f"{name} {value}" for name, value in zip(APART, key[1:], strict=False))))
+        apart = zip(APART.get(key[0], ()), key[1:], strict=True)
+        title = ", ".join((CASES[key[0]], *(f"{name} {value}" for name, value in apart)))
         caption = "Bars are medians; the whiskers reach from the 10th to the 90th percentile, ticks are the trials"
         drawn.append(_chart(folder, ("latency", *key), title, caption, chart, ids))
     costs: dict[tuple[str, str], list[Timing]] = {}
@@ -111,10 +113,11 @@ def draw_times(timings: Sequence[Timing], folder: Path) -> list[Drawn]:
         if timing.case == "cost":
             costs.setdefault((device_of(timing), timing.subject), []).append(timing)
     for (device, subject), found in costs.items():
-        chart = partial(figures.cost, sorted(found, key=place), title=device)
-        ids = tuple(timing.id for timing in found)
-        title = f"Cost against size: {subject} on {device}"
-        drawn.append(_chart(folder, ("cost", subject, device), title, "A cross: out of memory", chart, ids))
+        for along, shown in curves(found).items():
+            chart = partial(figures.cost, sorted(shown, key=place), along, title=device)
+            ids = tuple(timing.id for timing in shown)
+            title = f"Cost against {along}: {subject} on {device}"
+            drawn.append(_chart(folder, ("cost", along, subject, device), title, "A cross: out of memory", chart, ids))
     return drawn
 
 

@@ -3,12 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from repro.records import Record, Timing
 from repro.report.curves import Run
 from repro.report.timing.pool import device_of
 
+Along = Literal["size", "batch"]  # of an image; in images
 MODES = ("eager", "channels_last", "compile", "cuda_graph", "fast")  # in the order of a chart
 # settings in which the runs of Fig. 5 differ, and those that say nothing of the training
 SAMPLING = re.compile(
@@ -60,6 +61,31 @@ def stride_of(experiment: str) -> int:
     """The stride in an experiment's name, as 16 of `voc2011/fcn16s_vgg16`; 0 where there is none."""
     match = re.search(r"fcn(\d+)s", experiment)
     return int(match[1]) if match else 0
+
+
+def curves(timings: Sequence[Timing]) -> dict[Along, list[Timing]]:
+    """Costs along the `size` of an image and along the `batch`: those that differ from others in nothing else.
+
+    What is on no curve stands among the sizes.
+    """
+    batches = [timing for group in _alike(timings, "batch") if len(group) > 1 for timing in group]
+    sizes = [
+        timing
+        for group in _alike(timings, "height", "width")
+        if len(group) > 1 or group[0] not in batches
+        for timing in group
+    ]
+    found: dict[Along, list[Timing]] = {"size": sizes, "batch": batches}
+    return {along: shown for along, shown in found.items() if shown}
+
+
+def _alike(timings: Sequence[Timing], *but: str) -> list[list[Timing]]:
+    """Timings that share all settings but these."""
+    groups: dict[frozenset[tuple[str, str | int]], list[Timing]] = {}
+    for timing in timings:
+        rest = frozenset((name, value) for name, value in timing.settings.items() if name not in but)
+        groups.setdefault(rest, []).append(timing)
+    return list(groups.values())
 
 
 def place(timing: Timing) -> tuple[Any, ...]:

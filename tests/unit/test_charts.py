@@ -208,6 +208,30 @@ def test_cost_per_pixel_and_memory(drawn):
     assert "250×300" in texts(left)
 
 
+def test_cost_along_batches(drawn):
+    seconds = {1: 2.0, 2: 3.0, 16: 40.0}
+    found = [
+        timing("cost", batch=batch, height=100, width=50, mode=mode, seconds={"forward": [scale * s] * 3})
+        for batch, s in seconds.items()
+        for mode, scale in (("eager", 1), ("fast", 0.5))
+    ]
+    left = drawn(figures.cost, found, "batch").axes[0]
+    for line, scale in zip(left.lines, (1, 0.5), strict=True):
+        expected = [[batch, 1e9 * scale * s / 5000 / batch] for batch, s in seconds.items()]
+        assert line.get_xydata() == pytest.approx(np.array(expected))
+    assert [line.get_label() for line in left.lines] == ["eager", "fast"]
+    assert {"1", "2", "16", "images in a batch"} <= set(texts(left))
+
+
+def test_a_trial_of_several_images_shows_the_time_of_one(drawn):
+    found = [timing("parts", "loader", images=n, seconds={"images": [0.5 * n] * 3}) for n in (1, 40)]
+    figure = drawn(figures.latency, found)
+    (axes,) = figure.axes
+    bars = [container for container in axes.containers if hasattr(container, "patches")]
+    assert [bar[0].get_width() for bar in bars] == [500, 500]
+    assert figure.get_supxlabel().startswith("milliseconds an image")
+
+
 @pytest.mark.parametrize("points", [1, 7, 199, 200, 201, 5000, 74_365])
 def test_long_curves_are_thinned_to_means(points):
     rng = np.random.default_rng(points)

@@ -110,6 +110,24 @@ def test_timings_share_a_chart_only_where_they_compare(drawn, tmp_path):
     assert named == {one.id for one in found if one.case != "sizes"}
 
 
+def test_costs_are_curves_along_sizes_and_along_batches(drawn, tmp_path):
+    points = {(1, 250), (1, 500), (8, 500), (2, 1000)}
+    found = [written(timing("cost", batch=batch, height=side, width=side), tmp_path) for batch, side in points]
+    _, noted = drawn(found)
+    shown = {
+        along: {(t.settings["batch"], t.settings["height"]) for t in timings}
+        for name, timings, along, *_ in noted
+        if name == "cost"
+    }
+    assert shown == {"size": {(1, 250), (1, 500), (2, 1000)}, "batch": {(1, 500), (8, 500)}}
+
+
+def test_every_peer_has_a_chart(drawn, tmp_path):
+    found = [written(timing("peers", peer=peer, seconds={peer: [1.0], "ours": [1.0]}), tmp_path) for peer in "AB"]
+    _, noted = drawn(found)
+    assert [[t.settings["peer"] for t in timings] for name, timings, *_ in noted if name == "latency"] == [["A"], ["B"]]
+
+
 def test_time_and_score_meet_by_experiment_and_device(drawn, tmp_path):
     scored, timed = {}, {}
     for seed, stride in enumerate((8, 32, 16)):

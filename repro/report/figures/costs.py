@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from repro.errors import UserError
 from repro.records import Timing
 from repro.report.figures.canvas import canvas, legend_below, line_style
 from repro.report.figures.times import label_timings
+from repro.report.grouping import Along
 from repro.report.timing.pool import device_of
 
 GIB = 2**30
@@ -66,8 +68,10 @@ def tradeoff(lines: Mapping[str, Sequence[Tradeoff]], path: Path | str, title: s
             legend_below(figure, axes)
 
 
-def cost(timings: Sequence[Timing], path: Path | str, title: str = "") -> None:
-    """Write time per pixel and peak memory against the pixels of an image; a line for each batch, mode and precision.
+def cost(timings: Sequence[Timing], along: Along = "size", *, path: Path | str, title: str = "") -> None:
+    """Write time per pixel and peak memory against the size of an image or of a batch.
+
+    There is a line for each mode and precision, and for each batch or each size.
 
     Args:
         timings: of one device, with `batch`, `height` and `width` among their settings, and `peak_memory_bytes` in
@@ -81,35 +85,45 @@ def cost(timings: Sequence[Timing], path: Path | str, title: str = "") -> None:
         raise UserError("the cost curves need timings with batch, height and width")
     if len({device_of(timing) for timing in timings}) > 1:
         raise UserError("the cost curves of two devices do not share a chart")
-    shared, labels = label_timings(timings, without=("height", "width"))
+    hidden, position = (("height", "width"), _pixels) if along == "size" else (("batch",), _batch)
+    shared, labels = label_timings(timings, without=hidden)
     lines: dict[str, list[Timing]] = {label: [] for label in labels}
-    for timing, label in sorted(zip(timings, labels, strict=True), key=lambda pair: _pixels(pair[0])):
+    for timing, label in sorted(zip(timings, labels, strict=True), key=lambda pair: position(pair[0])):
         lines[label].append(timing)
-    sizes = {_pixels(timing): f"{timing.settings['height']}×{timing.settings['width']}" for timing in timings}
+    places = {position(timing): "×".join(str(timing.settings[name]) for name in hidden) for timing in timings}
     with canvas(path, 9.2, 4.2) as figure:
         left, right = figure.subplots(1, 2)
         for index, (label, found) in enumerate(lines.items()):
             style = line_style(index)
             ran = [timing for timing in found if timing.outcome == "measured"]
-            left.plot([_pixels(t) for t in ran], [_nanoseconds(t) for t in ran], label=label or title, **style)
+            left.plot([position(t) for t in ran], [_nanoseconds(t) for t in ran], label=label or title, **style)
             known = [timing for timing in ran if "peak_memory_bytes" in timing.work]
-            right.plot([_pixels(t) for t in known], [t.work["peak_memory_bytes"] / GIB for t in known], **style)
-            failed = [_pixels(timing) for timing in found if timing.outcome != "measured"]
+            right.plot([position(t) for t in known], [t.work["peak_memory_bytes"] / GIB for t in known], **style)
+            failed = [position(timing) for timing in found if timing.outcome != "measured"]
             top = {"transform": right.get_xaxis_transform(), "in_layout": False}
             right.plot(failed, [1 - 0.04 * index] * len(failed), "x", color=style["color"], ms=7, mew=2, **top)
         for axes in (left, right):
             axes.set_xscale("log")
-            axes.set_xticks(list(sizes), list(sizes.values()), rotation=45, ha="right", rotation_mode="anchor")
+            slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if along == "size" else {}
+            axes.set_xticks(list(places), list(places.values()), **slanted)
             axes.minorticks_off()
-            axes.set_xlabel("size of an image (pixels)")
+            axes.set_xlabel("size of an image (pixels)" if along == "size" else "images in a batch")
             axes.grid()
         left.set_ylabel("nanoseconds a pixel (median)")
         left.set_ylim(bottom=0)
-        right.set_yscale("log")
         right.set_ylabel("peak memory (GiB); ×: out of memory")
+        if any("peak_memory_bytes" in timing.work for timing in timings):
+            right.set_yscale("log")
+            right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            right.yaxis.set_major_formatter("{x:g}")
+            right.yaxis.set_minor_locator(NullLocator())
         figure.suptitle("\n".join(filter(None, (title, shared))), fontsize=10)
         if len(lines) > 1:
             legend_below(figure, left)
+
+
+def _batch(timing: Timing) -> int:
+    return int(timing.settings["batch"])
 
 
 def _pixels(timing: Timing) -> int:
@@ -119,7 +133,7 @@ def _pixels(timing: Timing) -> int:
 def _nanoseconds(timing: Timing) -> float:
     """Median time per pixel of the batch."""
     seconds = float(np.median(next(iter(timing.seconds.values()))))
-    return 1e9 * seconds / _pixels(timing) / int(timing.settings["batch"])
+    return 1e9 * seconds / _pixels(timing) / _batch(timing)
 
 
 def _ends(values: NDArray) -> NDArray:

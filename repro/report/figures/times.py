@@ -26,7 +26,7 @@ def latency(timings: Sequence[Timing], path: Path | str, title: str = "") -> Non
     """Write bars of the median time, with the 10th to the 90th percentile and every trial; one panel a device.
 
     Settings that all timings share stand above the panels, the others beside the bars. A case that ran out of memory
-    has no bar and says so.
+    has no bar and says so. Where a trial is of several `images`, its time is that of one.
 
     Args:
         timings: of any case; each of their series is a bar.
@@ -37,13 +37,14 @@ def latency(timings: Sequence[Timing], path: Path | str, title: str = "") -> Non
     """
     if not timings:
         raise UserError("no timing to draw")
-    shared, labels = label_timings(timings)
+    shared, labels = label_timings(timings, without=("images",))
     names = list(dict.fromkeys(name for timing in timings for name in timing.seconds))
     panels: dict[str, list[_Bar]] = {}
     for timing, label in zip(timings, labels, strict=True):
         for name, trials in (timing.seconds or {"": []}).items():
             what = ": ".join(filter(None, (label, name if len(names) > 1 else "")))
-            bar = _Bar(what or timing.subject, name, [1000 * trial for trial in trials])
+            scale = 1000 / int(timing.settings.get("images", 1))
+            bar = _Bar(what or timing.subject, name, [scale * trial for trial in trials])
             panels.setdefault(device_of(timing), []).append(bar)
     heights = [0.21 * len(bars) + 0.7 for bars in panels.values()]
     with canvas(path, 7.2, sum(heights) + 0.55) as figure:
@@ -51,7 +52,8 @@ def latency(timings: Sequence[Timing], path: Path | str, title: str = "") -> Non
         for axes, (device, bars) in zip(subplots, panels.items(), strict=True):
             _draw(axes, bars, names)
             axes.set_title(device, loc="left", fontsize=9)
-        subplots[-1].set_xlabel("milliseconds: median, 10th to 90th percentile, every trial")
+        unit = "milliseconds an image" if any("images" in timing.settings for timing in timings) else "milliseconds"
+        figure.supxlabel(f"{unit}: median, 10th to 90th percentile, every trial", fontsize=9)
         figure.suptitle("\n".join(filter(None, (title, shared))), fontsize=10)
 
 
@@ -104,7 +106,7 @@ def _draw(axes: Axes, bars: Sequence[_Bar], names: Sequence[str]) -> None:
     axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(bars) - 0.4, -0.6)
-    axes.set_xlim(0, 1.1 * longest)
+    axes.set_xlim(0, 1.2 * longest)
     if not any(bar.milliseconds for bar in bars):
         axes.set_xticks([])
     axes.grid(axis="x")
