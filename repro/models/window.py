@@ -158,6 +158,7 @@ class Windowed(nn.Module):
         for name, layer in trunk.named_children():
             self.add_module(name, layer)
         self.train(trunk.training)
+        self.source = (trunk,)  # in a tuple, and so no module of this one
         self.segments = segments_of(trunk)
         self.read = read
         self.padding = padding_of(trunk)
@@ -212,10 +213,11 @@ class Windowed(nn.Module):
         return maps
 
     def _check_layers(self) -> None:
-        layers = dict(self.named_children())
-        if list(layers.values()) != [layer.module for segment in self.segments for layer in segment.layers]:
+        layers, (trunk,) = dict(self.named_children()), self.source
+        run = [layer.module for segment in self.segments for layer in segment.layers]
+        if not run == list(layers.values()) == list(trunk.children()):
             raise UserError("a layer of the trunk was replaced after fast() was called: call it again")
-        for name, layer in layers.items():
+        for name, layer in (*layers.items(), ("the trunk", trunk)):
             if layer._forward_hooks or layer._forward_pre_hooks:
                 raise UserError(
                     f"fast() runs no hooks, and {name} has one: remove it, or the pruning that put it there"

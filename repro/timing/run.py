@@ -23,7 +23,7 @@ CASES = ("forward", "update", "section3_1", "tasks", "peers", "sizes", "cost", "
 OF_ONE_NET = ("forward", "update", "peers", "sizes", "cost")  # what a net's name alone stands for
 DEVICES = ("cpu", "cuda")
 CUDA_ONLY = ("tf32", "cuda_graph")
-PYTEST_FAILED, PYTEST_INTERRUPTED = 1, 2  # exit codes: a test failed, and all that could run has; Ctrl-C
+PYTEST_FAILED = 1  # pytest's exit code where a test failed, and all that could run has
 
 
 def time_nets(
@@ -76,32 +76,37 @@ def time_nets(
         arguments = [f"--timing-device={device}", f"--timing-rounds={rounds}", *(["--timing-full"] if full else [])]
         arguments += [f"--timing-net={net}" for net in nets]
         arguments += [f"--timing-precision={name}" for name in precisions] + [f"--timing-mode={name}" for name in modes]
-        code = _run_pytest([*map(str, filter(Path.exists, files)), f"--benchmark-json={results}", *arguments])
-        if code == PYTEST_INTERRUPTED and not results.exists():
+        code, interrupted = _run_pytest(
+            [*map(str, filter(Path.exists, files)), f"--benchmark-json={results}", *arguments]
+        )
+        if interrupted and not results.exists():
             raise KeyboardInterrupt
-        if code not in (0, PYTEST_FAILED, PYTEST_INTERRUPTED) or not results.exists():
+        if not (interrupted or code in (0, PYTEST_FAILED)) or not results.exists():
             raise UserError(f"pytest ended with code {code} and without results; see its output above")
         timings = read_benchmarks(results, [provenance.reduce_paths(argument) for argument in sys.argv])
     _say_what_is_missing(cases, {timing.case for timing in timings})
     print_timings(timings)
     for timing in timings:
         print(records.write_plain(timing, folder))
-    if code == PYTEST_INTERRUPTED:
+    if interrupted:
         raise KeyboardInterrupt
     return code == 0
 
 
-def _run_pytest(arguments: Sequence[str]) -> int:
+def _run_pytest(arguments: Sequence[str]) -> tuple[int, bool]:
+    """pytest's exit code, and whether the user interrupted it."""
     command = [sys.executable, "-m", "pytest", "--benchmark-enable", "--benchmark-only", "--benchmark-disable-gc"]
     command += ["--benchmark-columns=median,mean,rounds", "--quiet", "--disable-warnings", "-p", "no:cacheprovider"]
     command += ["--timeout=0"]  # a case takes as long as it takes
     # stdout is for the table; in a group of its own, so that Ctrl-C comes from here, and once
     with subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=sys.stderr, process_group=0) as pytest:
         try:
-            return pytest.wait()
+            return pytest.wait(), False
         except KeyboardInterrupt:
             pytest.send_signal(signal.SIGINT)  # it writes what it has
-            return pytest.wait()
+            return pytest.wait(), True
+        finally:
+            pytest.kill()  # at a second Ctrl-C; it has ended otherwise
 
 
 def _choose_device(device: str | None) -> str:

@@ -140,6 +140,12 @@ def test_what_ran_is_recorded_though_another_case_fails(command, timings, tmp_pa
     assert sorted(timing.case for timing in read(tmp_path)) == ["floor", "floor", "tasks"]
 
 
+def test_cases_that_cannot_be_read_are_no_interruption(command, timings, tmp_path):
+    (timings / "test_parts.py").write_text("import nothing_of_this_name")
+    done = command("time", "parts", "--work-dirs", tmp_path)
+    assert done.code == 2 and "without results" in done.err and "interrupted;" not in done.err
+
+
 def test_what_ran_is_recorded_though_the_user_interrupts(command, timings, tmp_path):
     (timings / "test_parts.py").write_text("""
 import os, signal, time

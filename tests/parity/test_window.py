@@ -188,9 +188,16 @@ def test_layers_that_are_not_the_trunks_own_are_refused():
         quick(x, mode="tensor")
     prune.remove(net.backbone.conv4_1, "weight")
     assert largest_difference(quick, build_like(net), x) < TOLERANCE
-    quick.backbone.conv4_2 = copy.deepcopy(net.backbone.conv4_2)
-    with pytest.raises(UserError, match="call it again"):
+    for trunk in (quick.backbone, net.backbone):
+        kept, trunk.conv4_2 = trunk.conv4_2, copy.deepcopy(trunk.conv4_2)
+        with pytest.raises(UserError, match="call it again"):
+            quick(x, mode="tensor")
+        trunk.conv4_2 = kept
+    hook = net.backbone.register_forward_hook(lambda *_: None)
+    with pytest.raises(UserError, match="the trunk has one"):
         quick(x, mode="tensor")
+    hook.remove()
+    assert largest_difference(quick, build_like(net), x) < TOLERANCE
     with pytest.raises(UserError, match="not a Conv2d"):
         fast(net.backbone.conv4_1)
 

@@ -133,8 +133,8 @@ class Size:
         return float(np.median(self.seconds[series]))
 
     @property
-    def cold(self) -> float:
-        """What the fast net took when it first met the size."""
+    def first(self) -> float:
+        """What the fast net took when it first met the size; it knows those that leave the same remainder."""
         return float(self.seconds["ours, fast, first"][0])
 
 
@@ -159,9 +159,9 @@ def sizes(timing: Timing) -> list[Size]:
 
 
 def over_distribution(timing: Timing) -> float:
-    """Peer / ours, fast, over all images, each as often as its size occurs; the first of a size fills the cache."""
+    """Peer / ours, fast, over all images, each as often as its size occurs; the cache begins empty."""
     peer, found = str(timing.settings["peer"]), sizes(timing)
-    ours = sum(size.cold + (size.count - 1) * size.median("ours, fast, again") for size in found)
+    ours = sum(size.first + (size.count - 1) * size.median("ours, fast, again") for size in found)
     return sum(size.count * size.median(peer) for size in found) / ours
 
 
@@ -174,16 +174,16 @@ def plain_over_distribution(timing: Timing) -> float:
 
 
 def over_each_size_once(timing: Timing) -> float:
-    """Peer / ours, fast, over one image of each size: every one of them fills the cache anew."""
+    """Peer / ours, fast, over the first image of each size; the cache begins empty."""
     peer, found = str(timing.settings["peer"]), sizes(timing)
-    return sum(size.median(peer) for size in found) / sum(size.cold for size in found)
+    return sum(size.median(peer) for size in found) / sum(size.first for size in found)
 
 
 def over_sizes(quantile: float) -> Number:
-    """A quantile over the sizes of peer / ours, fast, the cache cold."""
+    """A quantile over the sizes of peer / ours, fast, of the first image of each."""
 
     def of(timing: Timing) -> float:
         peer = str(timing.settings["peer"])
-        return float(np.quantile([size.median(peer) / size.cold for size in sizes(timing)], quantile))
+        return float(np.quantile([size.median(peer) / size.first for size in sizes(timing)], quantile))
 
     return of
