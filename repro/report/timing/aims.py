@@ -99,9 +99,9 @@ def aims(pool: Pool, claims: Claims) -> Table:
         rule=rules.AIMS,
         notes=(
             "*ours*: the median ratio of ten pairs or more, peer / the fastest of ours, pair by pair (the table of "
-            "peers); over all sizes the ratio of the total times, the cache empty at first. In fp32 the verdict asks also "
-            f"that the scores are equal: to {EXACT['cpu']:g} on a CPU, to {EXACT['cuda']:g} on CUDA. An aim on a CPU is "
-            "judged for every number of threads, which *device* names.",
+            "peers); over all sizes the ratio of the total times, the cache empty at first. In fp32 the verdict asks "
+            f"also that the scores are equal: to {EXACT['cpu']:g} on a CPU, to {EXACT['cuda']:g} on CUDA. An aim on a "
+            "CPU is judged for every number of threads, which *device* names.",
             *without,
         ),
     )

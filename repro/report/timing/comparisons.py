@@ -185,7 +185,7 @@ def growth(pool: Pool, claims: Claims) -> Table:
         notes=(
             "The largest rise of the time a pixel, and of the memory a pixel, from any case to any larger one: one at "
             "least as high, as wide and of as many images. Memory is what the passes took beyond what was held before "
-            "them, weights for one; on a CPU *fast* also lays some out anew then, so that its small images hide in that. "
+            "them, weights for one; on a CPU *fast* also lays some out anew then, and its small images hide in that. "
             f"The verdict is of these cases alone and *holds* up to {GROWTH}%, which passes for "
             "noise. A pixel of a small image takes longer, for its part of the padding: so only a growth that outdoes "
             "the padding's share shows.",
