@@ -148,7 +148,9 @@ def test_ctrl_c_is_told_in_one_line(command, drawn, trained, options, interrupt,
     start = trained / "sample/fcn32s_vgg16/weights.pth"
     outcome = command("train", NET, "--data", drawn, "--work-dirs", tmp_path, "--start", start, options=options)
     assert outcome.code == 130 and "Traceback" not in outcome.err
-    assert outcome.err.endswith("repro: interrupted; a training goes on from its checkpoint, a timing keeps what it has timed\n")
+    assert outcome.err.endswith(
+        "repro: interrupted; a training goes on from its checkpoint, a timing keeps what it has timed\n"
+    )
 
 
 def test_a_truncated_checkpoint_is_named(run, half):
