@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from repro.records import Record, Timing
 from repro.report.curves import Run
-from repro.report.timing.pool import device_of
+from repro.report.timing.pool import alike, device_of
 
 Along = Literal["size", "batch"]  # of an image; in images
 MODES = ("eager", "channels_last", "compile", "cuda_graph", "fast")  # in the order of a chart
@@ -68,24 +68,15 @@ def curves(timings: Sequence[Timing]) -> dict[Along, list[Timing]]:
 
     What is on no curve stands among the sizes.
     """
-    batches = [timing for group in _alike(timings, "batch") if len(group) > 1 for timing in group]
+    batches = [timing for group in alike(timings, "batch") if len(group) > 1 for timing in group]
     sizes = [
         timing
-        for group in _alike(timings, "height", "width")
+        for group in alike(timings, "height", "width")
         if len(group) > 1 or group[0] not in batches
         for timing in group
     ]
     found: dict[Along, list[Timing]] = {"size": sizes, "batch": batches}
     return {along: shown for along, shown in found.items() if shown}
-
-
-def _alike(timings: Sequence[Timing], *but: str) -> list[list[Timing]]:
-    """Timings that share all settings but these."""
-    groups: dict[frozenset[tuple[str, str | int]], list[Timing]] = {}
-    for timing in timings:
-        rest = frozenset((name, value) for name, value in timing.settings.items() if name not in but)
-        groups.setdefault(rest, []).append(timing)
-    return list(groups.values())
 
 
 def place(timing: Timing) -> tuple[Any, ...]:

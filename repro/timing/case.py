@@ -21,7 +21,7 @@ from repro.timing.device import (
 )
 
 SEED = 0  # of weights and inputs
-WARM_SECONDS = 0.5  # before the trials of a GPU
+WARM_SECONDS = 0.5  # before the trials of a GPU, which takes a while to its full clock
 METERED_SECONDS = 2.0  # a meter's counter moves a few dozen times a second
 
 
@@ -133,7 +133,7 @@ class Case:
         target = self._turn(runs, check) if len(runs) > 1 else self._alone(runs)
         rounds = rounds or self.rounds
         if warmup and self.device != "cpu":
-            self._warm_up(target, setup)
+            _repeat(WARM_SECONDS, target, setup)
         with peak_memory(self.device) as peak:
             held = held_memory(self.device)
             result = self.benchmark.pedantic(target, setup=setup, rounds=rounds, warmup_rounds=warmup, iterations=1)
@@ -172,21 +172,13 @@ class Case:
 
         return turn
 
-    def _warm_up(self, target: Callable[[Any], Any], setup: Callable[[], tuple[tuple[Any], dict]]) -> None:
-        """A GPU that has idled takes a while to its full clock."""
-        started = time.perf_counter()
-        while time.perf_counter() - started < WARM_SECONDS:
-            target(*setup()[0])
-
     def _meter(self, target: Callable[[Any], Any], setup: Callable[[], tuple[tuple[Any], dict]]) -> None:
         """Joules of one trial: of as many as take two seconds, what comes before each included."""
         read = energy_meter(self.device)
         if read is None:
             return
-        trials, started, used = 0, time.perf_counter(), read()
-        while time.perf_counter() - started < METERED_SECONDS:
-            target(*setup()[0])
-            trials += 1
+        used = read()
+        trials = _repeat(METERED_SECONDS, target, setup)
         self.work["joules"] = (read() - used) / trials
 
     def row(self) -> dict[str, Any]:
@@ -202,6 +194,15 @@ class Case:
             "outcome": self.outcome,
             "provenance": provenance.collect(SEED, self.device) | {"machine": describe(self.device)} | self.provenance,
         }
+
+
+def _repeat(seconds: float, target: Callable[[Any], Any], setup: Callable[[], tuple[tuple[Any], dict]]) -> int:
+    """Run trials that do not count until so many seconds have passed, and return how many these were."""
+    trials, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        target(*setup()[0])
+        trials += 1
+    return trials
 
 
 def random_images(

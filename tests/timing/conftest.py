@@ -118,12 +118,18 @@ def precision(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def build(device: str, measuring: bool) -> Callable[..., FCN]:
+def width(measuring: bool) -> float:
+    """Factor on the channels of every net."""
+    return 1 if measuring else 1 / 16
+
+
+@pytest.fixture(scope="session")
+def build(device: str, width: float) -> Callable[..., FCN]:
     """`build(experiment)`: its net on the device, random weights, score layers too; narrow where benchmarks are off.
 
     Arguments by name are `repro.timing.nets.build_net`'s.
     """
-    return partial(build_net, device=device, width=1 if measuring else 1 / 16)
+    return partial(build_net, device=device, width=width)
 
 
 @pytest.fixture

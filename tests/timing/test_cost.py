@@ -21,10 +21,9 @@ FOURTH = 4  # of the trials of other cases: sizes and batches are many
 
 @pytest.mark.parametrize("subject", [FCN8S])
 @pytest.mark.parametrize(("mode", "side", "batch"), CASES)
-def test_cost(timing, build, subject, precision, mode, side, batch, device, measuring):
+def test_cost(timing, build, subject, precision, mode, side, batch, device, measuring, width):
     side = side if measuring else side // 25
     with timing(subject, precision=precision, mode=mode, batch=batch, height=side, width=side) as case:
-        width = 1 if measuring else 1 / 16
         work = count_forward(subject, batch, (side, side), dtype_of(precision), width, quick="fast" in mode)
         case.require(memory_needed(work))
         inputs = random_images(batch, side, side, count=2, device=device)

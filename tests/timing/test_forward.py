@@ -32,12 +32,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("subject", "mode", "batch"), marked)
 
 
-def test_forward(timing, build, size, precision, subject, mode, batch, device, measuring):
+def test_forward(timing, build, size, precision, subject, mode, batch, device, measuring, width):
     settings = {"precision": precision, "mode": mode, "batch": batch}
     with timing(subject, **settings, height=size[0], width=size[1]) as case:
         if settings == PLAIN and measuring:
             case.claims += NETS[subject]
-        width = 1 if measuring else 1 / 16
         work = count_forward(subject, batch, size, dtype_of(precision), width, quick="fast" in mode)
         case.require(memory_needed(work))
         net = build(subject)

@@ -39,8 +39,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("subject", "peer"), CASES)
-def test_ours_and_a_peer_in_turn(timing, subject, peer, precision, size, device, options):
-    width = 1 if options.measuring or peer.name == "patchwise" else 1 / 16
+def test_ours_and_a_peer_in_turn(timing, subject, peer, precision, size, device, options, width):
+    width = 1 if peer.name == "patchwise" else width
     theirs = build_peer(peer, device, width)
     settings = {"peer": peer.name, "peer_precision": precision_of_peer(precision), "precision": precision}
     settings |= {"batch": 1, "height": size[0], "width": size[1]}

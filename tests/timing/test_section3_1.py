@@ -51,8 +51,8 @@ def build_pair(width: float) -> tuple[Classifier, Dense]:
 
 
 @pytest.fixture
-def nets(measuring: bool, device: str) -> dict[str, nn.Module]:
-    classifier, dense = build_pair(1 if measuring else 1 / 16)
+def nets(width: float, device: str) -> dict[str, nn.Module]:
+    classifier, dense = build_pair(width)
     return {"crops_alone": classifier.to(device), "crops_batched": classifier, "dense": dense.to(device)}
 
 

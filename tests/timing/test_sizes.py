@@ -66,10 +66,10 @@ def labels(measuring: bool, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("subject", ["voc2011/fcn8s_vgg16"])
-def test_sizes(timing, build, subject, labels, precision, device, options):
+def test_sizes(timing, build, subject, labels, precision, device, options, width):
     sizes = read_sizes(labels)[: options.rounds if device == "cpu" and not options.full else None]
     (peer,) = (peer for peer in TORCHFCN if peer.experiment == subject)
-    theirs = build_peer(peer, device, 1 if options.measuring else 1 / 16)
+    theirs = build_peer(peer, device, width)
     settings = {"peer": peer.name, "peer_precision": precision_of_peer(precision), "precision": precision}
     settings |= {"sizes": len(sizes)}
     with use_precision(precision_of_peer(precision)), timing(subject, **settings, batch=1) as case:
@@ -80,9 +80,8 @@ def test_sizes(timing, build, subject, labels, precision, device, options):
         for run in (torchfcn, plain, in_mode(deepcopy(ours), "fast", precision, example)[0]):
             run(example)  # what a process does once is done; no size is known to the net that follows
         quick = in_mode(ours, "fast", precision, example)[0]
-        case.work["first_call_seconds"] = first_call(
-            quick, example
-        )  # lays the weights out: once a net, not once a size
+        # it lays the weights out: once a net, not once a size
+        case.work["first_call_seconds"] = first_call(quick, example)
         turns = [size for size in sizes for _ in range(TURNS if size[2] >= FREQUENT else 1)]
         case.provenance |= {"peer": describe(peer), "sizes": turns}
         case.work["images"] = sum(count for *_, count in sizes)

@@ -11,13 +11,13 @@ SUBJECTS = [pytest.param(subject, marks=() if subject in SHORT else pytest.mark.
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_update(timing, build, size, precision, subject, device, measuring):
+def test_update(timing, build, size, precision, subject, device, width):
     with timing(subject, precision=precision, mode="eager", batch=1, height=size[0], width=size[1]) as case:
         net = build(subject)
         bias = next(iter(net.heads.values())).score_fr.bias
         before = bias.detach().clone()
         inputs = random_images(1, *size, channels=channels_of(net), device=device)
-        work = count_step(subject, 1, size, width=1 if measuring else 1 / 16)
+        work = count_step(subject, 1, size, width)
         case.work |= {"flop": work.flop, **({"bytes": work.bytes} if precision != "bf16" else {})}  # counted in fp32
         loss = case.measure({"update": build_step(net, subject, precision, inputs[0])}, inputs)
         assert loss.isfinite()

@@ -14,8 +14,10 @@ from repro.report.figures.canvas import canvas, legend_below, line_style
 from repro.report.figures.times import label_timings
 from repro.report.grouping import Along
 from repro.report.timing.pool import device_of
+from repro.report.timing.quantities import median, per_pixel
 
 GIB = 2**30
+nanoseconds = per_pixel(median, 1e9)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def cost(timings: Sequence[Timing], along: Along = "size", *, path: Path | str, 
         for index, (label, found) in enumerate(lines.items()):
             style = line_style(index)
             ran = [timing for timing in found if timing.outcome == "measured"]
-            left.plot([position(t) for t in ran], [_nanoseconds(t) for t in ran], label=label or title, **style)
+            left.plot([position(t) for t in ran], [nanoseconds(t) for t in ran], label=label or title, **style)
             known = [timing for timing in ran if "peak_memory_bytes" in timing.work]
             right.plot([position(t) for t in known], [t.work["peak_memory_bytes"] / GIB for t in known], **style)
             failed = [position(timing) for timing in found if timing.outcome != "measured"]
@@ -128,12 +130,6 @@ def _batch(timing: Timing) -> int:
 
 def _pixels(timing: Timing) -> int:
     return int(timing.settings["height"]) * int(timing.settings["width"])
-
-
-def _nanoseconds(timing: Timing) -> float:
-    """Median time per pixel of the batch."""
-    seconds = float(np.median(next(iter(timing.seconds.values()))))
-    return 1e9 * seconds / _pixels(timing) / _batch(timing)
 
 
 def _ends(values: NDArray) -> NDArray:

@@ -10,7 +10,7 @@ from repro.report.claims import Claims
 from repro.report.document import NOT_MEASURED
 from repro.report.ranks import UNDECIDED
 from repro.report.timing import rules
-from repro.report.timing.pool import Pool, Rule, device_of
+from repro.report.timing.pool import Pool, Rule, alike, device_of
 from repro.report.timing.quantities import (
     Number,
     digits,
@@ -158,23 +158,20 @@ def _above(found: float, bound: float, slow: Timing, fast: Timing) -> Value:
 
 def growth(pool: Pool, claims: Claims) -> Table:
     """Whether time or memory grows faster than the pixels, over sizes in batches of one number, and over batches."""
-    curves: dict[tuple[str, str, str], list[Timing]] = {}
-    for timing in pool.newest(rules.COST):
-        for along in AXES if timing.outcome == "measured" else ():
-            words = rules.COST.on(**{name: timing.settings[name] for name in along}).describe(timing)
-            curves.setdefault((timing.subject, device_of(timing), words), []).append(timing)
+    measured = [timing for timing in pool.newest(rules.COST) if timing.outcome == "measured"]
+    curves = [(along, curve) for along in AXES for curve in alike(measured, *along) if len(curve) > 1]
     headings = ("cases", "time a pixel (%)", "memory a pixel (%)", VERDICT)
     lines = []
-    for (subject, device, words), timings in curves.items():
-        if len(timings) == 1:
-            continue
+    for along, timings in sorted(curves, key=lambda found: measured.index(found[1][0])):
+        first = timings[0]
         rises = [_rise(timings, of) for of in (per_pixel(median), per_pixel(taken_memory))]
         known = [rise.number for rise in rises if rise.number is not None]
         verdict = judge(max(known) <= GROWTH, *timings) if known else Value(NOT_MEASURED)
-        label = rules.FCN8S.label if subject == rules.FCN8S.subject else subject
+        label = rules.FCN8S.label if first.subject == rules.FCN8S.subject else first.subject
+        words = rules.COST.on(**{name: first.settings[name] for name in along}).describe(first)
         ends = (_words(choose(timings, key=pixels)) for choose in (min, max))
         over = Value(f"{len(timings)}, {' to '.join(ends)}", len(timings), records=tuple(t.id for t in timings))
-        lines.append(Line(label, dict(zip(headings, (over, *rises, verdict), strict=True)), device, words))
+        lines.append(Line(label, dict(zip(headings, (over, *rises, verdict), strict=True)), device_of(first), words))
     return Table(
         "growth",
         "Nothing grows faster than the pixels",

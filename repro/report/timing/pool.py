@@ -73,6 +73,14 @@ def run_of(timing: Timing) -> tuple[str, str]:
     return str(timing.provenance.get("run") or timing.id), device_of(timing)
 
 
+def alike(timings: Iterable[Timing], *but: str) -> list[list[Timing]]:
+    """Timings of one case, subject and device that share all settings but these."""
+    groups: dict[tuple[object, ...], list[Timing]] = {}
+    for timing in timings:
+        groups.setdefault(_identity(timing, *but), []).append(timing)
+    return list(groups.values())
+
+
 class Pool:
     """The timings of a set of records, and those of them that count."""
 
@@ -126,8 +134,9 @@ class Pool:
         return {reason: sorted(ids) for reason, ids in sorted(reasons.items())}
 
 
-def _identity(timing: Timing) -> tuple[object, ...]:
-    return timing.case, timing.subject, tuple(sorted(timing.settings.items())), device_of(timing)
+def _identity(timing: Timing, *but: str) -> tuple[object, ...]:
+    settings = sorted((name, value) for name, value in timing.settings.items() if name not in but)
+    return timing.case, timing.subject, tuple(settings), device_of(timing)
 
 
 def _quickest(timings: Sequence[Timing], rule: Rule) -> Timing | None:

@@ -160,17 +160,18 @@ def sizes(timing: Timing) -> list[Size]:
 
 def over_distribution(timing: Timing) -> float:
     """Peer / ours, fast, over all images, each as often as its size occurs; the cache begins empty."""
-    peer, found = str(timing.settings["peer"]), sizes(timing)
-    ours = sum(size.first + (size.count - 1) * size.median("ours, fast, again") for size in found)
-    return sum(size.count * size.median(peer) for size in found) / ours
+    ours = sum(size.first + (size.count - 1) * size.median("ours, fast, again") for size in sizes(timing))
+    return _over_all_images(timing, str(timing.settings["peer"])) / ours
 
 
 def plain_over_distribution(timing: Timing) -> float:
     """Peer / ours, over all images."""
-    peer, found = str(timing.settings["peer"]), sizes(timing)
-    return sum(size.count * size.median(peer) for size in found) / sum(
-        size.count * size.median("ours") for size in found
-    )
+    return _over_all_images(timing, str(timing.settings["peer"])) / _over_all_images(timing, "ours")
+
+
+def _over_all_images(timing: Timing, series: str) -> float:
+    """Seconds of a series, each size as often as it occurs."""
+    return sum(size.count * size.median(series) for size in sizes(timing))
 
 
 def over_each_size_once(timing: Timing) -> float:
